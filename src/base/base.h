@@ -1,0 +1,65 @@
+/*
+ * base.h - the words every file uses: attributes, ownership, slices, errors.
+ *
+ * Ownership: OWNED(release) on a variable calls release(variable) on every way
+ * out of its scope; TAKE(p) hands the value over and leaves NULL behind. A type
+ * becomes usable with OWNED by one OWN_DEFINE next to its release function.
+ */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <assert.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/str.h"
+
+#define MUST_CHECK        __attribute__((warn_unused_result))
+#define PRINTF_LIKE(f, a) __attribute__((format(printf, f, a)))
+#define NORETURN          __attribute__((noreturn))
+#define NOINLINE          __attribute__((noinline))
+#define UNUSED            __attribute__((unused))
+#define LIKELY(x)         __builtin_expect(!!(x), 1)
+#define UNLIKELY(x)       __builtin_expect(!!(x), 0)
+#define ARRAY_LEN(a)      (sizeof(a) / sizeof((a)[0]))
+#define CONTAINER_OF(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
+
+#define MIN(a, b)                                                                                  \
+    ({                                                                                             \
+        __typeof__(a) min_a_ = (a);                                                                \
+        __typeof__(b) min_b_ = (b);                                                                \
+        min_a_ < min_b_ ? min_a_ : min_b_;                                                         \
+    })
+#define MAX(a, b)                                                                                  \
+    ({                                                                                             \
+        __typeof__(a) max_a_ = (a);                                                                \
+        __typeof__(b) max_b_ = (b);                                                                \
+        max_a_ > max_b_ ? max_a_ : max_b_;                                                         \
+    })
+
+#define OWNED(release) __attribute__((cleanup(release##_owned_)))
+#define OWN_DEFINE(type, release)                                                                  \
+    static inline void release##_owned_(__typeof__(type) *owned_p)                                 \
+    {                                                                                              \
+        release(*owned_p);                                                                         \
+    }
+// For plain structs with x_fini(struct x *): OWNED(x_fini) struct x v = {0};
+#define OWN_DEFINE_FINI(type, fini)                                                                \
+    static inline void fini##_owned_(__typeof__(type) *owned_p)                                    \
+    {                                                                                              \
+        fini(owned_p);                                                                             \
+    }
+#define TAKE(p)                                                                                    \
+    ({                                                                                             \
+        __typeof__(p) take_p_ = (p);                                                               \
+        (p) = NULL;                                                                                \
+        take_p_;                                                                                   \
+    })
+
+// Whole-structure checks, too slow for a release: only in builds with -DVIGIE_SLOW_ASSERTS.
+#ifdef VIGIE_SLOW_ASSERTS
+#define assert_slow(x) assert(x)
+#else
+#define assert_slow(x) ((void)sizeof(x))
+#endif

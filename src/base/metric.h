@@ -1,0 +1,48 @@
+/*
+ * metric.h - the program's own metrics: counters, gauges, histograms; read by /metrics and self-scrape.
+ *
+ * Families are registered once, by name, and live for the process. Values are
+ * atomics: adding costs a few ns and no lock. A family with labels has children
+ * found by metric_child() (a lock; keep the pointer).
+ */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include <stdatomic.h>
+
+#include "base/base.h"
+
+enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM, METRIC_SUMMARY };
+
+struct metric_family;
+struct metric; // one child
+
+struct metric_family *metric_family(const char *name, const char *help, enum metric_kind kind,
+                                    const char *const *label_names, size_t label_count);
+struct metric *metric_child(struct metric_family *f, const struct str *label_values);
+struct metric *metric_plain(const char *name, const char *help, enum metric_kind kind);
+// Histogram with these upper bounds (ascending, +Inf implied). bounds is borrowed for ever.
+struct metric *metric_histogram(const char *name, const char *help, const double *bounds, size_t n);
+
+void metric_add(struct metric *m, double v); // counter, gauge
+void metric_set(struct metric *m, double v); // gauge
+void metric_observe(struct metric *m, double v);
+double metric_get(const struct metric *m);
+
+// A gauge or counter that is computed when read.
+void metric_on_read(const char *name, const char *help, enum metric_kind kind,
+                    double (*read)(void *ctx), void *ctx);
+
+struct metric_sample {
+    struct str family, help; // of the family
+    enum metric_kind kind;
+    const char *const *label_names;
+    const struct str *label_values;
+    size_t label_count;
+    double value;             // counter, gauge; sum of a histogram
+    uint64_t count;           // histogram
+    const double *bounds;     // histogram: bound_count bounds and bound_count + 1 counts
+    const uint64_t *counts;   // not cumulative
+    size_t bound_count;
+};
+// Visits all children, family by family in order of name.
+void metric_each(void (*visit)(void *ctx, const struct metric_sample *s), void *ctx);

@@ -1,0 +1,26 @@
+/*
+ * pool.h - worker threads with a bounded queue.
+ *
+ * Jobs run in order of submission on any worker. Stopping lets queued jobs run
+ * with job->stopping set, so that each can answer its waiter. Thread-safe.
+ */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "base/base.h"
+
+struct pool;
+
+struct pool_options {
+    const char *name;   // ≤ 11 bytes: threads are name-N
+    unsigned threads;   // 0: one per online CPU, at least 2
+    unsigned queue_max; // jobs waiting; 0: 1024
+    int nice;           // 0..19
+};
+
+MUST_CHECK bool pool_start(struct pool **out, const struct pool_options *o, struct err *e);
+void pool_stop(struct pool *p); // joins; NULL is fine
+OWN_DEFINE(struct pool *, pool_stop)
+// ERR_UNAVAILABLE when the queue is full or the pool stops.
+MUST_CHECK bool pool_submit(struct pool *p, void (*run)(void *ctx), void *ctx, struct err *e);
+unsigned pool_threads(const struct pool *p);
+size_t pool_waiting(struct pool *p);

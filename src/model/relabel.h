@@ -1,0 +1,35 @@
+/*
+ * relabel.h - relabelling rules: replace keep drop keepequal dropequal hashmod labelmap labeldrop
+ * labelkeep lowercase uppercase; one implementation for every place that relabels.
+ */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "base/regex.h"
+#include "model/labels.h"
+
+enum relabel_action {
+    RELABEL_REPLACE, RELABEL_KEEP, RELABEL_DROP, RELABEL_KEEPEQUAL, RELABEL_DROPEQUAL,
+    RELABEL_HASHMOD, RELABEL_LABELMAP, RELABEL_LABELDROP, RELABEL_LABELKEEP,
+    RELABEL_LOWERCASE, RELABEL_UPPERCASE,
+};
+
+struct relabel_rule {
+    const struct str *source_labels;
+    size_t source_count;
+    struct str separator;    // default ";"
+    const struct regex *re;  // default (.*)
+    uint64_t modulus;
+    struct str target_label, replacement; // default replacement "$1"
+    enum relabel_action action;
+    bool legacy_names;       // metric_name_validation_scheme: legacy
+};
+
+bool relabel_action_of(struct str name, enum relabel_action *out); // any case
+const char *relabel_action_name(enum relabel_action a);
+// What upstream's Validate says of a rule that cannot work: ERR_INVALID.
+MUST_CHECK bool relabel_rule_check(const struct relabel_rule *r, struct err *e);
+/*
+ * Applies the rules in order to b. False: the target or series is dropped. New bytes live in a.
+ */
+bool relabel_apply(const struct relabel_rule *rules, size_t n, struct labels_builder *b,
+                   struct arena *a);
