@@ -25,18 +25,16 @@
 #define ARRAY_LEN(a)      (sizeof(a) / sizeof((a)[0]))
 #define CONTAINER_OF(p, type, member) ((type *)((char *)(p) - offsetof(type, member)))
 
-#define MIN(a, b)                                                                                  \
+// Each argument is evaluated once; the counter keeps nested uses apart.
+#define CHOOSE_2_(a, b, op, id)                                                                    \
     ({                                                                                             \
-        __typeof__(a) min_a_ = (a);                                                                \
-        __typeof__(b) min_b_ = (b);                                                                \
-        min_a_ < min_b_ ? min_a_ : min_b_;                                                         \
+        __typeof__(a) choose_a_##id = (a);                                                         \
+        __typeof__(b) choose_b_##id = (b);                                                         \
+        choose_a_##id op choose_b_##id ? choose_a_##id : choose_b_##id;                            \
     })
-#define MAX(a, b)                                                                                  \
-    ({                                                                                             \
-        __typeof__(a) max_a_ = (a);                                                                \
-        __typeof__(b) max_b_ = (b);                                                                \
-        max_a_ > max_b_ ? max_a_ : max_b_;                                                         \
-    })
+#define CHOOSE_1_(a, b, op, id) CHOOSE_2_(a, b, op, id)
+#define MIN(a, b)               CHOOSE_1_(a, b, <, __COUNTER__)
+#define MAX(a, b)               CHOOSE_1_(a, b, >, __COUNTER__)
 
 #define OWNED(release) __attribute__((cleanup(release##_owned_)))
 #define OWN_DEFINE(type, release)                                                                  \
