@@ -12,6 +12,7 @@
 #include "base/base.h"
 #include "base/buf.h"
 #include "base/hash.h"
+#include "base/rune.h" // buf_quoted() is at hand wherever labels are
 
 struct label {
     struct str name, value;
@@ -30,9 +31,9 @@ int labels_cmp(struct labels a, struct labels b);
 struct labels labels_copy(struct arena *a, struct labels ls); // deep: bytes too
 // {__name__="up", a="b"} as Prometheus's String(): name inside the braces, values quoted as Go %q.
 void buf_labels(struct buf *b, struct labels ls);
-// up{a="b"} as series are written in expressions; UTF-8 names quoted where needed.
+// up{a="b"} as series are written in expressions; {"a.b", c="d"} where the name is not legacy.
 void buf_series(struct buf *b, struct labels ls);
-void buf_quoted(struct buf *b, struct str s); // Go strconv.Quote
+void buf_label_name(struct buf *b, struct str name); // bare when legacy, else quoted
 
 /*
  * Canonical bytes: for each label varint length and bytes of name, then of value. Equal sets have
@@ -62,7 +63,7 @@ void labels_builder_del(struct labels_builder *b, struct str name);
 struct str labels_builder_get(const struct labels_builder *b, struct str name);
 static inline struct labels labels_builder_view(const struct labels_builder *b)
 {
-    return (struct labels){b->v, b->n};
+    return (struct labels){ b->v, b->n };
 }
 // Sorts in place, drops empty values. False when a name occurs twice (*dup: that name).
 bool labels_normalize(struct label *v, size_t *n, struct str *dup);

@@ -22,9 +22,9 @@ static inline bool sample_is_stale(double v)
  */
 struct series_samples {
     const int64_t *t_ms;
-    const double *value;                  // of floats; unspecified where hist[i] is set
-    const struct histogram *const *hist;  // NULL: all are floats; hist[i] NULL: this one is
-    const int64_t *start_ms;              // start (created) times; NULL: none; [i] 0: unknown
+    const double *value;                 // of floats; unspecified where hist[i] is set
+    const struct histogram *const *hist; // NULL: all are floats; hist[i] NULL: this one is
+    const int64_t *start_ms;             // start (created) times; NULL: none; [i] 0: unknown
     size_t n;
 };
 
@@ -35,10 +35,16 @@ struct exemplar {
 };
 
 enum metric_type {
-    TYPE_UNKNOWN, TYPE_COUNTER, TYPE_GAUGE, TYPE_HISTOGRAM, TYPE_GAUGE_HISTOGRAM,
-    TYPE_SUMMARY, TYPE_INFO, TYPE_STATESET,
+    TYPE_UNKNOWN,
+    TYPE_COUNTER,
+    TYPE_GAUGE,
+    TYPE_HISTOGRAM,
+    TYPE_GAUGE_HISTOGRAM,
+    TYPE_SUMMARY,
+    TYPE_INFO,
+    TYPE_STATESET,
 };
-const char *metric_type_name(enum metric_type t);         // "counter", …, "unknown"
+const char *metric_type_name(enum metric_type t);            // "counter", …, "unknown"
 bool metric_type_of(struct str name, enum metric_type *out); // exact names; "untyped" is unknown
 
 struct metric_meta {
