@@ -22,7 +22,7 @@ struct arena_mark {
     char *p;
 };
 
-void arena_fini(struct arena *a);  // frees all; the arena is empty and usable again
+void arena_fini(struct arena *a); // frees all; the arena is empty and usable again
 OWN_DEFINE_FINI(struct arena, arena_fini)
 void arena_reset(struct arena *a); // empties, keeps the newest block for reuse
 void *arena_alloc_slow(struct arena *a, size_t n);
@@ -40,12 +40,12 @@ static inline void *arena_raw(struct arena *a, size_t n)
     return arena_alloc_slow(a, n);
 }
 
-void *arena_alloc(struct arena *a, size_t n);                   // zeroed
-void *arena_calloc(struct arena *a, size_t n, size_t size);     // zeroed, checked product
+void *arena_alloc(struct arena *a, size_t n);               // zeroed
+void *arena_calloc(struct arena *a, size_t n, size_t size); // zeroed, checked product
 #define arena_new(a, T)      ((T *)arena_alloc((a), sizeof(T)))
 #define arena_array(a, n, T) ((T *)arena_calloc((a), (n), sizeof(T)))
 
-struct str arena_str(struct arena *a, struct str s);            // a copy, with a NUL behind it
+struct str arena_str(struct arena *a, struct str s); // a copy, with a NUL behind it
 char *arena_cstr(struct arena *a, struct str s);
 struct str arena_printf(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void *arena_copy(struct arena *a, const void *p, size_t n);

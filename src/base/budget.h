@@ -12,12 +12,12 @@
 
 struct budget {
     uint64_t bytes_max;
-    uint64_t samples_max;            // in memory at once, as Prometheus's query.max-samples
-    int64_t deadline_mono_ns;        // 0: none
-    const char *what;                // "query", for messages; NULL: "request"
+    uint64_t samples_max;     // in memory at once, as Prometheus's query.max-samples
+    int64_t deadline_mono_ns; // 0: none
+    const char *what;         // "query", for messages; NULL: "request"
     _Atomic uint64_t bytes;
     _Atomic uint64_t steps;
-    const atomic_bool *cancelled;    // borrowed; NULL: cannot be cancelled
+    const atomic_bool *cancelled; // borrowed; NULL: cannot be cancelled
 };
 
 // ERR_LIMIT with figures when bytes_max would be passed; nothing is charged then.

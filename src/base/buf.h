@@ -18,12 +18,12 @@ struct buf {
 
 void buf_fini(struct buf *b);
 OWN_DEFINE_FINI(struct buf, buf_fini)
-void buf_grow(struct buf *b, size_t more);    // room for `more` bytes behind n
+void buf_grow(struct buf *b, size_t more); // room for `more` bytes behind n
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
-const char *buf_cstr(struct buf *b);          // NUL-terminated view, valid until the next append
-void buf_u64(struct buf *b, uint64_t v);      // decimal digits
-void buf_i64(struct buf *b, int64_t v);       // decimal digits with sign
-void buf_varint(struct buf *b, uint64_t v);   // LEB128, as protobuf
+const char *buf_cstr(struct buf *b);        // NUL-terminated view, valid until the next append
+void buf_u64(struct buf *b, uint64_t v);    // decimal digits
+void buf_i64(struct buf *b, int64_t v);     // decimal digits with sign
+void buf_varint(struct buf *b, uint64_t v); // LEB128, as protobuf
 
 static inline void buf_reset(struct buf *b)
 {
@@ -75,5 +75,5 @@ static inline void buf_le64(struct buf *b, uint64_t v)
 
 static inline struct str buf_view(const struct buf *b)
 {
-    return (struct str){b->p, b->n};
+    return (struct str){ b->p, b->n };
 }

@@ -90,7 +90,7 @@ struct bytes {
 
 static inline struct bytes bytes_of(struct str s)
 {
-    return (struct bytes){(const uint8_t *)s.p, (const uint8_t *)s.p + s.n, false};
+    return (struct bytes){ (const uint8_t *)s.p, (const uint8_t *)s.p + s.n, false };
 }
 
 static inline size_t bytes_left(const struct bytes *b)
@@ -105,7 +105,7 @@ static inline struct str bytes_take(struct bytes *b, size_t n)
         b->bad = true;
         return STR_NONE;
     }
-    struct str s = {(const char *)b->p, n};
+    struct str s = { (const char *)b->p, n };
     b->p += n;
     return s;
 }

@@ -16,9 +16,9 @@ enum err_kind {
     ERR_INVALID,     // the input is wrong
     ERR_UNSUPPORTED, // understood, not done here
     ERR_NOT_FOUND,
-    ERR_CONFLICT,    // out of order, duplicate, already exists
+    ERR_CONFLICT, // out of order, duplicate, already exists
     ERR_DENIED,
-    ERR_LIMIT,       // a limit of a tenant, a query or a parser
+    ERR_LIMIT, // a limit of a tenant, a query or a parser
     ERR_TIMEOUT,
     ERR_CANCELLED,
     ERR_UNAVAILABLE, // overload, full disk, not ready: try again

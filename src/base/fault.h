@@ -11,10 +11,10 @@
 #include "base/base.h"
 
 enum fault_action { FAULT_EIO, FAULT_ENOSPC, FAULT_KILL };
-void fault_at(const char *name, unsigned nth);               // FAULT_EIO
+void fault_at(const char *name, unsigned nth); // FAULT_EIO
 void fault_set(const char *name, unsigned nth, enum fault_action action);
 void fault_clear(void);
-void fault_from_env(void);                                   // reads VIGIE_FAULT; called by app/
+void fault_from_env(void); // reads VIGIE_FAULT; called by app/
 // Passes the point: true = fail now, with errno set. A kill does not return.
 bool fault_hit(const char *name);
 uint64_t fault_passes(const char *name); // how often the point was passed while any fault was set

@@ -21,7 +21,7 @@ MUST_CHECK bool file_read(struct arena *a, const char *path, size_t size_max, st
 MUST_CHECK bool file_write_all(int fd, const void *p, size_t n, struct err *e);
 MUST_CHECK bool file_pread_all(int fd, void *p, size_t n, uint64_t offset, struct err *e);
 MUST_CHECK bool file_pwrite_all(int fd, const void *p, size_t n, uint64_t offset, struct err *e);
-MUST_CHECK bool file_sync(int fd, struct err *e);            // fdatasync
+MUST_CHECK bool file_sync(int fd, struct err *e); // fdatasync
 MUST_CHECK bool file_sync_dir(const char *path, struct err *e);
 MUST_CHECK bool file_rename(const char *from, const char *to, struct err *e);
 // Writes path.new, syncs, renames to path, syncs the folder: whole or not at all.

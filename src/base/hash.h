@@ -13,8 +13,8 @@ uint64_t hash_seeded(struct str s, uint64_t seed);
 // With a random key of this process: for tables keyed by bytes of outsiders. Never stored.
 uint64_t hash_keyed(struct str s);
 struct hash128 hash128_seeded(struct str s, uint64_t seed);
-uint64_t hash_xxh64(struct str s);                          // XXH64 with seed 0, as upstream uses
-uint32_t crc32c(uint32_t seed, const void *p, size_t n);    // SSE4.2 where the CPU has it
+uint64_t hash_xxh64(struct str s);                       // XXH64 with seed 0, as upstream uses
+uint32_t crc32c(uint32_t seed, const void *p, size_t n); // SSE4.2 where the CPU has it
 // A bijective mix of 64 bits: for integer keys.
 static inline uint64_t hash_u64(uint64_t x)
 {

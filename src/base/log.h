@@ -25,19 +25,20 @@ struct log_kv {
     };
 };
 
-#define KV(k, c)      ((struct log_kv){.key = (k), .kind = LOG_KV_STR, .s = str_c(c)})
-#define KV_STR(k, v)  ((struct log_kv){.key = (k), .kind = LOG_KV_STR, .s = (v)})
-#define KV_I64(k, v)  ((struct log_kv){.key = (k), .kind = LOG_KV_I64, .i = (v)})
-#define KV_U64(k, v)  ((struct log_kv){.key = (k), .kind = LOG_KV_U64, .u = (v)})
-#define KV_F64(k, v)  ((struct log_kv){.key = (k), .kind = LOG_KV_F64, .f = (v)})
-#define KV_ERR(e)     ((struct log_kv){.key = "err", .kind = LOG_KV_STR, .s = str_c((e)->text)})
+#define KV(k, c)     ((struct log_kv){ .key = (k), .kind = LOG_KV_STR, .s = str_c(c) })
+#define KV_STR(k, v) ((struct log_kv){ .key = (k), .kind = LOG_KV_STR, .s = (v) })
+#define KV_I64(k, v) ((struct log_kv){ .key = (k), .kind = LOG_KV_I64, .i = (v) })
+#define KV_U64(k, v) ((struct log_kv){ .key = (k), .kind = LOG_KV_U64, .u = (v) })
+#define KV_F64(k, v) ((struct log_kv){ .key = (k), .kind = LOG_KV_F64, .f = (v) })
+#define KV_ERR(e)    ((struct log_kv){ .key = "err", .kind = LOG_KV_STR, .s = str_c((e)->text) })
 
-void log_write(enum log_level level, const char *module, const char *text,
-               const struct log_kv *kv, size_t n);
-#define LOG_(level, module, text, ...)                                                             \
-    log_write(level, module, text, (const struct log_kv[]){__VA_ARGS__ __VA_OPT__(, ){0}},         \
-              sizeof((const struct log_kv[]){__VA_ARGS__ __VA_OPT__(, ){0}}) /                     \
-                      sizeof(struct log_kv) - 1)
+void log_write(enum log_level level, const char *module, const char *text, const struct log_kv *kv,
+               size_t n);
+#define LOG_(level, module, text, ...)                                                         \
+    log_write(level, module, text, (const struct log_kv[]){ __VA_ARGS__ __VA_OPT__(, ){ 0 } }, \
+              sizeof((const struct log_kv[]){ __VA_ARGS__ __VA_OPT__(, ){ 0 } }) /             \
+                      sizeof(struct log_kv) -                                                  \
+                  1)
 #define log_debug(module, text, ...) LOG_(LOG_DEBUG, module, text __VA_OPT__(, ) __VA_ARGS__)
 #define log_info(module, text, ...)  LOG_(LOG_INFO, module, text __VA_OPT__(, ) __VA_ARGS__)
 #define log_warn(module, text, ...)  LOG_(LOG_WARN, module, text __VA_OPT__(, ) __VA_ARGS__)

@@ -12,6 +12,6 @@ void *xmalloc(size_t n);
 void *xcalloc(size_t n, size_t size); // zeroed, checked product
 void *xrealloc(void *p, size_t n);
 void *xmemdup(const void *p, size_t n);
-char *xstrdup_str(struct str s);      // NUL-terminated copy
-void xfree(void *p);                  // NULL is fine
+char *xstrdup_str(struct str s); // NUL-terminated copy
+void xfree(void *p);             // NULL is fine
 OWN_DEFINE(void *, xfree)

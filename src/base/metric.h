@@ -20,7 +20,10 @@ struct metric_family *metric_family(const char *name, const char *help, enum met
                                     const char *const *label_names, size_t label_count);
 struct metric *metric_child(struct metric_family *f, const struct str *label_values);
 struct metric *metric_plain(const char *name, const char *help, enum metric_kind kind);
-// Histogram with these upper bounds (ascending, +Inf implied). bounds is borrowed for ever.
+// Histograms: upper bounds, ascending (+Inf implied), borrowed for ever; at most 62.
+struct metric_family *metric_histogram_family(const char *name, const char *help,
+                                              const double *bounds, size_t n,
+                                              const char *const *label_names, size_t label_count);
 struct metric *metric_histogram(const char *name, const char *help, const double *bounds, size_t n);
 
 void metric_add(struct metric *m, double v); // counter, gauge
@@ -38,10 +41,10 @@ struct metric_sample {
     const char *const *label_names;
     const struct str *label_values;
     size_t label_count;
-    double value;             // counter, gauge; sum of a histogram
-    uint64_t count;           // histogram
-    const double *bounds;     // histogram: bound_count bounds and bound_count + 1 counts
-    const uint64_t *counts;   // not cumulative
+    double value;           // counter, gauge; sum of a histogram
+    uint64_t count;         // histogram
+    const double *bounds;   // histogram: bound_count bounds and bound_count + 1 counts
+    const uint64_t *counts; // not cumulative
     size_t bound_count;
 };
 // Visits all children, family by family in order of name.

@@ -21,9 +21,9 @@ bool num_parse_double(struct str s, double *out);
 size_t num_scan_double(const char *p, size_t n, double *out);
 
 // Shortest digits that read back equal. Each returns the bytes written (no NUL) to out.
-size_t num_format_g(double v, char *out);     // Go 'g', -1: 1e+06, 1e-05, +Inf, NaN
-size_t num_format_f(double v, char *out);     // Go 'f', -1: never an exponent
-size_t num_format_e(double v, char *out);     // Go 'e', -1: always an exponent, 1e+00
+size_t num_format_g(double v, char *out); // Go 'g', -1: 1e+06, 1e-05, +Inf, NaN
+size_t num_format_f(double v, char *out); // Go 'f', -1: never an exponent
+size_t num_format_e(double v, char *out); // Go 'e', -1: always an exponent, 1e+00
 // As Prometheus's JSON: plain for 1e-6 ≤ |x| < 1e21, else exponent with at least one digit (1e-7).
 size_t num_format_json(double v, char *out);
 void buf_double_g(struct buf *b, double v);

@@ -1,8 +1,8 @@
 /*
  * pool.h - worker threads with a bounded queue.
  *
- * Jobs run in order of submission on any worker. Stopping lets queued jobs run
- * with job->stopping set, so that each can answer its waiter. Thread-safe.
+ * Jobs start in order of submission on any worker. Stopping runs what is queued
+ * first, so that each job can answer its waiter. Thread-safe.
  */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once

@@ -26,7 +26,7 @@ bool regex_match(const struct regex *r, struct str s);
 struct str regex_pattern(const struct regex *r); // as given
 // When the expression is a finite set of literals (a|b|c): their count, else 0. *v is owned by r.
 size_t regex_set(const struct regex *r, const struct str **v);
-struct str regex_prefix(const struct regex *r);  // literal every match starts with; may be empty
+struct str regex_prefix(const struct regex *r); // literal every match starts with; may be empty
 
 /*
  * Matches and, on success, appends the expansion of `tmpl` ($1, ${1}, $name, ${name}, $$) to out,

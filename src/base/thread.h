@@ -15,18 +15,21 @@ struct mutex {
     const char *name;
     int rank;
 };
-#define MUTEX_INIT(name_, rank_) {PTHREAD_MUTEX_INITIALIZER, (name_), (rank_)}
+#define MUTEX_INIT(name_, rank_)                    \
+    {                                               \
+        PTHREAD_MUTEX_INITIALIZER, (name_), (rank_) \
+    }
 
 // Ranks: outer locks first. See the lock order in ARCHITECTURE.md.
 enum {
     RANK_APP = 10,
-    RANK_QUEUE = 20,    // worker pools, mailboxes: nothing is taken while held, except metrics
+    RANK_QUEUE = 20, // worker pools, mailboxes: nothing is taken while held, except metrics
     RANK_SHARD = 30,
     RANK_CATALOG = 40,
     RANK_SNAPSHOT = 50,
     RANK_MANIFEST = 60,
     RANK_CACHE = 70,
-    RANK_LEAF = 100,    // holds nothing else
+    RANK_LEAF = 100, // holds nothing else
 };
 
 void mutex_init(struct mutex *m, const char *name, int rank);
@@ -42,8 +45,8 @@ static inline void mutex_unlock_owned_(struct mutex **m)
         mutex_unlock(*m);
 }
 // Locks for the rest of the scope: LOCKED(&x->mu);
-#define LOCKED_2(m, line)                                                                          \
-    __attribute__((cleanup(mutex_unlock_owned_))) struct mutex *locked_##line##_ = (m);            \
+#define LOCKED_2(m, line)                                                               \
+    __attribute__((cleanup(mutex_unlock_owned_))) struct mutex *locked_##line##_ = (m); \
     mutex_lock(locked_##line##_)
 #define LOCKED_1(m, line) LOCKED_2(m, line)
 #define LOCKED(m)         LOCKED_1(m, __LINE__)

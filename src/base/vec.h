@@ -14,10 +14,10 @@
 #include "base/arena.h"
 #include "base/base.h"
 
-#define VEC(T)                                                                                     \
-    struct {                                                                                       \
-        T *v;                                                                                      \
-        size_t n, cap;                                                                             \
+#define VEC(T)         \
+    struct {           \
+        T *v;          \
+        size_t n, cap; \
     }
 
 void *vec_grow_(void *p, size_t *cap, size_t n, size_t more, size_t size);
@@ -25,18 +25,17 @@ void *vec_grow_in_(struct arena *a, void *p, size_t *cap, size_t n, size_t more,
 void *vec_zero_(void *p, size_t size);
 void vec_free_(void *p);
 
-#define vec_reserve(x, more)                                                                       \
-    ((x)->cap - (x)->n < (size_t)(more)                                                            \
-         ? (void)((x)->v = vec_grow_((x)->v, &(x)->cap, (x)->n, (more), sizeof *(x)->v))           \
+#define vec_reserve(x, more)                                                             \
+    ((x)->cap - (x)->n < (size_t)(more)                                                  \
+         ? (void)((x)->v = vec_grow_((x)->v, &(x)->cap, (x)->n, (more), sizeof *(x)->v)) \
          : (void)0)
-#define vec_push(x)                                                                                \
+#define vec_push(x) \
     (vec_reserve((x), 1), (__typeof__((x)->v))vec_zero_((x)->v + (x)->n++, sizeof *(x)->v))
-#define vec_reserve_in(a, x, more)                                                                 \
-    ((x)->cap - (x)->n < (size_t)(more)                                                            \
-         ? (void)((x)->v = vec_grow_in_((a), (x)->v, &(x)->cap, (x)->n, (more), sizeof *(x)->v))   \
+#define vec_reserve_in(a, x, more)                                                               \
+    ((x)->cap - (x)->n < (size_t)(more)                                                          \
+         ? (void)((x)->v = vec_grow_in_((a), (x)->v, &(x)->cap, (x)->n, (more), sizeof *(x)->v)) \
          : (void)0)
-#define vec_push_in(a, x)                                                                          \
-    (vec_reserve_in((a), (x), 1),                                                                  \
-     (__typeof__((x)->v))vec_zero_((x)->v + (x)->n++, sizeof *(x)->v))
+#define vec_push_in(a, x) \
+    (vec_reserve_in((a), (x), 1), (__typeof__((x)->v))vec_zero_((x)->v + (x)->n++, sizeof *(x)->v))
 #define vec_reset(x) ((void)((x)->n = 0))
 #define vec_fini(x)  (vec_free_((x)->v), (x)->v = NULL, (x)->n = (x)->cap = 0, (void)0)
