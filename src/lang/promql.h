@@ -15,7 +15,15 @@
 #include "model/histogram.h"
 #include "model/matcher.h"
 
-enum { PROMQL_DEPTH_MAX = 400, PROMQL_TEXT_MAX = 1 << 20 };
+struct json_writer; // codec/json.h
+
+enum {
+    PROMQL_DEPTH_MAX = 400,   // parentheses, calls, signs, right operands inside each other
+    PROMQL_HEIGHT_MAX = 2000, // of the tree: a + b + c + … is one level per operator
+    PROMQL_TEXT_MAX = 1 << 20,
+    PROMQL_SEQ_MAX = 1 << 20, // values of one series line after expansion
+    PROMQL_PRETTY_WIDTH = 100,
+};
 
 enum promql_type { PROMQL_NONE, PROMQL_SCALAR, PROMQL_VECTOR, PROMQL_MATRIX, PROMQL_STRING };
 const char *promql_type_name(enum promql_type t); // "instant vector", "range vector", …
@@ -59,12 +67,14 @@ enum promql_at { AT_NONE, AT_TIME, AT_START, AT_END };
  */
 enum promql_dur_kind {
     DUR_CONST, DUR_STEP, DUR_RANGE, DUR_ADD, DUR_SUB, DUR_MUL, DUR_DIV, DUR_MOD, DUR_POW,
-    DUR_NEG, DUR_PLUS, DUR_MIN, DUR_MAX, DUR_PAREN,
+    DUR_NEG, DUR_PLUS, // of a
+    DUR_MIN, DUR_MAX,
 };
 struct promql_duration {
     enum promql_dur_kind kind;
     double seconds;        // DUR_CONST
     bool is_duration;      // DUR_CONST written as 5m rather than 300: for printing
+    bool wrapped;          // in parentheses; (5m) alone is DUR_PLUS of a constant, wrapped
     struct promql_duration *a, *b;
     uint32_t start, end;   // byte span in the text
 };
@@ -74,7 +84,9 @@ struct promql_function; // a row of the function table, see below
 struct promql_node {
     enum promql_kind kind;
     enum promql_type type;
-    uint32_t start, end; // byte span in the text, end exclusive
+    uint32_t start, end; // byte span in the text, end exclusive; as upstream counts, so an end may
+                         // lie a token late
+    uint32_t height;     // of the tree below, 1 for a leaf; ≤ PROMQL_HEIGHT_MAX
     union {
         struct {
             double value;
@@ -82,8 +94,9 @@ struct promql_node {
         } number;
         struct str text;               // PROMQL_TEXT, unquoted (arena)
         struct {
-            struct str name;           // as written before the braces or as {"name"}; may be empty
-            struct matcher *matchers;  // __name__ included; regexes owned by the query, see below
+            struct str name;           // as written before the braces; empty for {"name"}
+            struct matcher *matchers;  // __name__ included (that of `name` last); regexes are
+                                       // owned by the query, see below
             size_t matcher_count;
             int64_t offset_ms;         // resolved; original in offset_expr when it is an expression
             struct promql_duration *offset_expr;
@@ -145,7 +158,9 @@ enum { PROMQL_ARGS_MAX = 8 };
 struct promql_function {
     const char *name;
     enum promql_type args[PROMQL_ARGS_MAX]; // PROMQL_NONE ends
-    int variadic; // 0: exactly args; n > 0: the last n are optional; −1: the last may repeat, from 0
+    // 0: exactly args. Else the last of args is optional and may repeat: n > 0: up to n times in
+    // all; −1: without limit.
+    int variadic;
     enum promql_type result;
     unsigned flags;
     unsigned id; // enum promql_fn: the engine's dispatch
@@ -185,33 +200,45 @@ struct promql_error {
 struct promql {
     struct str text;
     struct promql_node *root;
-    struct promql_error *errors; // all of them, in order of position; for the API and the editor
+    struct promql_error *errors; // all, in the order found; for the API and the editor
     size_t error_count;
     struct regex **regexes;
     size_t regex_count;
 };
 
 /*
- * Parses and type-checks. On failure q->errors is filled and *e holds the first one as upstream
- * writes it: "1:7: parse error: unexpected end of input". Call promql_fini() in both cases.
+ * Parses and type-checks. On failure q->errors is filled (in the order found) and *e holds the
+ * first one as upstream writes it: "1:7: parse error: unexpected end of input", cut to the room of
+ * a struct err; promql_print_error() gives it whole. Call promql_fini() in both cases; q is set in
+ * both cases and holds no tree after a failure.
  */
 MUST_CHECK bool promql_parse(struct arena *a, struct str text, struct promql *q, struct err *e);
 void promql_fini(struct promql *q);
 OWN_DEFINE_FINI(struct promql, promql_fini)
 
-// A series selector alone, as match[] takes it ("metric selectors"). Same error form.
+// Appends error i of a failed parse: "1:7: parse error: unexpected end of input".
+void promql_print_error(struct buf *b, const struct promql *q, size_t i);
+
+// A series selector alone, as match[] takes it ("metric selectors"). Same error form. The root is a
+// PROMQL_SELECTOR; it may match the empty series ({}): the caller decides.
 MUST_CHECK bool promql_parse_selector(struct arena *a, struct str text, struct promql *q,
                                       struct err *e);
 
 /*
  * Fills range_ms, step_ms and offset_ms from duration expressions, once start, end and step of the
- * evaluation are known (range() is end − start). Errors with position: non-positive range, ….
+ * evaluation are known (range() is end − start). May be called again with other times. Errors are
+ * upstream's: "<start>:<end>: duration must be greater than 0", with the byte span.
  */
 MUST_CHECK bool promql_resolve_durations(struct promql *q, int64_t start_ms, int64_t end_ms,
                                          int64_t step_ms, struct err *e);
 
 void promql_print(struct buf *b, const struct promql_node *n);  // canonical, one line
 void promql_pretty(struct buf *b, const struct promql_node *n); // as format_query, several lines
+// As promql_pretty with another width than PROMQL_PRETTY_WIDTH: longer nodes are split.
+void promql_pretty_width(struct buf *b, const struct promql_node *n, size_t width);
+void promql_print_duration(struct buf *b, const struct promql_duration *d);
+// The tree as /api/v1/parse_query gives it, as the writer's next value.
+void promql_json(struct json_writer *w, const struct promql_node *n);
 
 // Visits n and everything below it, parents first.
 void promql_walk(struct promql_node *n, void (*visit)(void *ctx, struct promql_node *n), void *ctx);
