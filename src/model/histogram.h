@@ -34,8 +34,8 @@ struct histogram {
     bool integer;
     double zero_threshold, zero_count;
     double count, sum;
-    struct hist_side pos, neg;  // neg is empty for custom buckets
-    const double *custom;       // custom_n upper bounds, ascending, +Inf implied
+    struct hist_side pos, neg; // neg is empty for custom buckets
+    const double *custom;      // custom_n upper bounds, ascending, +Inf implied
     uint32_t custom_n;
 };
 
@@ -70,6 +70,9 @@ struct hist_iter {
 struct hist_iter histogram_iter(const struct histogram *h);
 bool histogram_iter_next(struct hist_iter *it, struct hist_bucket *out);
 
-// Text as Prometheus prints it in promqltest and annotations: {{schema:0 count:3 …}} and {count:…}.
+/*
+ * Text as Prometheus prints it: in promqltest {{schema:1 count:3 …}} (after joining each side to one
+ * span), and {count:3, sum:2, (0.5,1]:3} everywhere else.
+ */
 void buf_histogram_test(struct buf *b, const struct histogram *h);
 void buf_histogram_text(struct buf *b, const struct histogram *h);
