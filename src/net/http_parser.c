@@ -12,26 +12,22 @@
 
 enum { CH_TOKEN = 1, CH_VALUE = 2, CH_TARGET = 4 };
 
-#define ROW_CTL  0, 0, 0, 0, 0, 0, 0, 0
+// clang-format off
+#define ROW_CTL 0, 0, 0, 0, 0, 0, 0, 0
 #define ROW_HIGH 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 6
 // tchar of RFC 9110 §5.6.2; field-vchar with SP and HTAB; visible bytes of a request target.
 static const uint8_t kinds[256] = {
-    0,        0,        0,        0,        0,        0,        0,        0,        0, 2,
-    0,        0,        0,        0,        0,        0, // HTAB
-    ROW_CTL,  ROW_CTL,  2,        7,        6,        7,        7,        7,        7, 7,
-    6,        6,        7,        7,        6,        7,        7,        6, // SP ! " # $ % & ' ( ) * + , - . /
-    7,        7,        7,        7,        7,        7,        7,        7,        7, 7,
-    6,        6,        6,        6,        6,        6, // 0-9 : ; < = > ?
-    6,        7,        7,        7,        7,        7,        7,        7,        7, 7,
-    7,        7,        7,        7,        7,        7, // @ A-O
-    7,        7,        7,        7,        7,        7,        7,        7,        7, 7,
-    7,        6,        6,        6,        7,        7, // P-Z [ \ ] ^ _
-    7,        7,        7,        7,        7,        7,        7,        7,        7, 7,
-    7,        7,        7,        7,        7,        7, // ` a-o
-    7,        7,        7,        7,        7,        7,        7,        7,        7, 7,
-    7,        6,        7,        6,        7,        0, // p-z { | } ~ DEL
+    0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, // HTAB
+    ROW_CTL, ROW_CTL,
+    2, 7, 6, 7, 7, 7, 7, 7, 6, 6, 7, 7, 6, 7, 7, 6, // SP ! " # $ % & ' ( ) * + , - . /
+    7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 6, 6, 6, 6, 6, 6, // 0-9 : ; < = > ?
+    6, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, // @ A-O
+    7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 6, 6, 6, 7, 7, // P-Z [ \ ] ^ _
+    7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, // ` a-o
+    7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 6, 7, 6, 7, 0, // p-z { | } ~ DEL
     ROW_HIGH, ROW_HIGH, ROW_HIGH, ROW_HIGH, ROW_HIGH, ROW_HIGH, ROW_HIGH, ROW_HIGH,
 };
+// clang-format on
 
 static inline bool is(uint8_t kind, char c)
 {
