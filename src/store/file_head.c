@@ -23,10 +23,11 @@ void file_head_put(uint8_t out[FILE_HEAD_BYTES], const struct file_head *h)
     put_le64(out + 16, h->owner);
     put_le64(out + 24, h->number);
     put_le64(out + 32, h->epoch);
+    put_le32(out + 40, h->shard);
     put_le32(out + 12, head_crc(out));
 }
 
-bool file_head_check(const void *p, size_t n, const struct file_head *want, uint64_t *epoch_out,
+bool file_head_check(const void *p, size_t n, const struct file_head *want, struct file_head *out,
                      struct err *e)
 {
     const uint8_t *b = p;
@@ -48,7 +49,10 @@ bool file_head_check(const void *p, size_t n, const struct file_head *want, uint
     if (get_le64(b + 24) != want->number)
         return err_set(e, ERR_CONFLICT, "file says it is number %llu, expected %llu",
                        (unsigned long long)get_le64(b + 24), (unsigned long long)want->number);
-    if (epoch_out)
-        *epoch_out = get_le64(b + 32);
+    if (out) {
+        *out = *want;
+        out->epoch = get_le64(b + 32);
+        out->shard = get_le32(b + 40);
+    }
     return true;
 }

@@ -11,7 +11,8 @@
  *   16 owner    u64, keyed hash of tenant and partition
  *   24 number   u64, the file's number in its partition
  *   32 epoch    u64, the writer's epoch
- *   40 zero     24
+ *   40 shard    u32, of a row log; else 0
+ *   44 zero     20
  */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -30,13 +31,14 @@ enum file_kind {
 struct file_head {
     enum file_kind kind;
     uint64_t owner, number, epoch;
+    uint32_t shard; // of a row log
 };
 
 void file_head_put(uint8_t out[FILE_HEAD_BYTES], const struct file_head *h);
 /*
  * Checks n bytes read from the start of a file: ERR_CORRUPT when they are no head or damaged,
  * ERR_UNSUPPORTED for a newer version, ERR_CONFLICT when kind, owner or number differ from want.
- * The epoch is not compared; *epoch_out (may be NULL) receives it.
+ * Epoch and shard are not compared; *out (may be NULL) receives what is there.
  */
 MUST_CHECK bool file_head_check(const void *p, size_t n, const struct file_head *want,
-                                uint64_t *epoch_out, struct err *e);
+                                struct file_head *out, struct err *e);

@@ -300,3 +300,15 @@ bool rowlog_replay(const char *path, const struct file_head *head, frame_visit_f
     return replay_frames(&w, frame_seed(head->owner, head->number), visit, ctx, report, e) ||
            err_wrap(e, "log %s", path);
 }
+
+bool rowlog_head(const char *path, const struct file_head *want, struct file_head *out,
+                 struct err *e)
+{
+    OWNED(file_close) int fd = open(path, O_RDONLY | O_CLOEXEC);
+    uint8_t h[FILE_HEAD_BYTES];
+
+    if (fd < 0)
+        return err_os(e, "open log %s", path);
+    return (file_pread_all(fd, h, sizeof h, 0, e) && file_head_check(h, sizeof h, want, out, e)) ||
+           err_wrap(e, "log %s", path);
+}

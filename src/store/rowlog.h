@@ -54,3 +54,6 @@ typedef bool (*frame_visit_fn)(void *ctx, const struct frame *f, struct err *e);
  */
 MUST_CHECK bool rowlog_replay(const char *path, const struct file_head *head, frame_visit_fn visit,
                               void *ctx, struct rowlog_report *report, struct err *e);
+// Reads the head only: *out has the shard. False also when it is damaged or cut.
+MUST_CHECK bool rowlog_head(const char *path, const struct file_head *want, struct file_head *out,
+                            struct err *e);

@@ -1,0 +1,63 @@
+/*
+ * partition.h - the folder of one partition: its manifest, file numbers, orphans, life and death.
+ *
+ * What rows and catalogs mean is the caller's; here is only which files there are. A
+ * number of the partition's one counter names a log, segment or part and is never used
+ * again. Opening deletes what a killed process left behind: files that the
+ * manifest does not list and logs below log_first.
+ *
+ * Threads: all functions from any thread. Commits are serial.
+ */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "store/file_head.h"
+#include "store/manifest.h"
+
+struct partition;
+
+enum partition_file { PARTITION_ROWS, PARTITION_CATALOG_LOG, PARTITION_SEGMENT, PARTITION_PART };
+
+// Builds parent/.new-name, syncs, renames to parent/name. m: the first manifest.
+MUST_CHECK bool partition_create(const char *parent, const char *name, const struct manifest *m,
+                                 struct err *e);
+/*
+ * Opens by reading the manifest and clearing orphans. owner_key: the tenant's; it is hashed with
+ * the span into partition_owner. Errors: ERR_IO, ERR_CORRUPT, ERR_UNSUPPORTED.
+ */
+MUST_CHECK bool partition_open(struct partition **out, const char *path, uint64_t owner_key,
+                               struct err *e);
+void partition_close(struct partition *p);
+OWN_DEFINE(struct partition *, partition_close)
+// Renames parent/name to parent/.drop-name, syncs the parent, deletes. Nothing of it is open.
+MUST_CHECK bool partition_drop(const char *parent, const char *name, struct err *e);
+// Deletes .new-… and .drop-… folders that a kill left.
+MUST_CHECK bool partition_clean_parent(const char *parent, struct err *e);
+
+const char *partition_path(const struct partition *p);
+uint64_t partition_owner(const struct partition *p);
+uint64_t partition_number(struct partition *p); // a new one
+struct file_head partition_head(const struct partition *p, enum partition_file kind,
+                                uint64_t number);
+// Path of a file, e.g. …/rows/00000017.log; NUL-terminated in *b, which is emptied first.
+const char *partition_file_path(const struct partition *p, enum partition_file kind,
+                                uint64_t number, struct buf *b);
+// Creates the folder of a kind of files if absent.
+MUST_CHECK bool partition_mkdir(struct partition *p, enum partition_file kind, struct err *e);
+MUST_CHECK bool partition_sync_dir(struct partition *p, enum partition_file kind, struct err *e);
+// Numbers of files of that kind, ascending.
+struct partition_numbers {
+    uint64_t *v;
+    size_t n;
+};
+MUST_CHECK bool partition_files(const struct partition *p, enum partition_file kind,
+                                struct arena *a, struct partition_numbers *out, struct err *e);
+
+// A copy of the manifest as of now: manifest_fini() it.
+void partition_manifest(struct partition *p, struct manifest *out);
+typedef void (*partition_edit_fn)(void *ctx, struct manifest *m);
+/*
+ * Commits an edited copy of the manifest. On failure nothing has changed, unless e->kind is ERR_IO
+ * from the folder's sync: then the new one may or may not survive a power cut, and it counts.
+ */
+MUST_CHECK bool partition_commit(struct partition *p, partition_edit_fn edit, void *ctx,
+                                 struct err *e);
