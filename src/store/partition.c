@@ -18,7 +18,7 @@
 
 struct partition {
     char *path;
-    uint64_t owner;
+    uint64_t owner, epoch;
     _Atomic uint64_t next_file;
     struct mutex commit_mu; // makes commits serial; held over their I/O
     struct mutex mu;        // guards manifest
@@ -55,7 +55,12 @@ uint64_t partition_number(struct partition *p)
 struct file_head partition_head(const struct partition *p, enum partition_file kind,
                                 uint64_t number)
 {
-    return (struct file_head){ kinds[kind].kind, p->owner, number, p->manifest.epoch };
+    return (struct file_head){
+        .kind = kinds[kind].kind,
+        .owner = p->owner,
+        .number = number,
+        .epoch = p->epoch,
+    };
 }
 
 static const char *dir_path(const struct partition *p, enum partition_file kind, struct buf *b)
@@ -229,6 +234,7 @@ bool partition_open(struct partition **out, const char *path, uint64_t owner_key
     buf_lit(&b, ".new");
     if (!file_remove(buf_cstr(&b), e))
         return false;
+    p->epoch = p->manifest.epoch;
     p->owner = owner_of(owner_key, &p->manifest);
     next = p->manifest.next_file;
     for (enum partition_file k = 0; k < ARRAY_LEN(kinds); k++) {
