@@ -26,7 +26,7 @@ struct metric_part_writer_options {
     const char *path;  // must not exist; borrowed until the call returns
     struct part_id id; // kind is set to PART_METRICS
     uint32_t shard;    // or PART_SHARD_ALL
-    uint64_t seq_min, seq_max;
+    uint64_t seq_from, seq_to;
     uint64_t resolution_ms; // 0: raw
     bool background;        // drop written pages from the kernel's cache: merges
 };

@@ -26,7 +26,7 @@ enum {
 
 // Where the file belongs: what its header says.
 struct part_id {
-    uint64_t partition_hash; // of tenant and partition
+    uint64_t owner;       // keyed hash of tenant and partition, as in file_head.h
     uint64_t number;         // the file's own, from the partition's counter
     uint64_t epoch;          // the writer's
     enum part_kind kind;
@@ -36,7 +36,7 @@ struct part_id {
 struct part_info {
     uint32_t shard;            // or PART_SHARD_ALL
     uint32_t crc;              // of the footer, which covers the checksum of every page
-    uint64_t seq_min, seq_max; // sequence numbers of the logs it came from, both inclusive
+    uint64_t seq_from, seq_to; // sequence numbers of the logs it came from, both inclusive
     uint64_t resolution_ms;    // 0: raw
     int64_t min_ms, max_ms;    // of its rows; INT64_MAX, INT64_MIN without rows
     uint64_t rows, series, bytes;
