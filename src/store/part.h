@@ -26,9 +26,9 @@ enum {
 
 // Where the file belongs: what its header says.
 struct part_id {
-    uint64_t owner;       // keyed hash of tenant and partition, as in file_head.h
-    uint64_t number;         // the file's own, from the partition's counter
-    uint64_t epoch;          // the writer's
+    uint64_t owner;  // keyed hash of tenant and partition, as in file_head.h
+    uint64_t number; // the file's own, from the partition's counter
+    uint64_t epoch;  // the writer's
     enum part_kind kind;
 };
 
