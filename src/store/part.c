@@ -37,7 +37,7 @@
 
 enum {
     FOOTER_VERSION = 1,
-    FOOTER_FIXED = 92,
+    FOOTER_FIXED = 80,
     TAIL_BYTES = 16,
     ENTRY_BYTES = 40,
     INDEX_FANOUT = 800, // entries of an index page: just below 32 KiB
@@ -324,7 +324,6 @@ struct part {
     struct page_file *file;
     struct part_id id;
     struct part_info info;
-    uint32_t checksums;
     uint64_t pages_end; // where the footer begins
     uint8_t *footer;
     struct section section[PART_SECTIONS_MAX];
@@ -344,34 +343,25 @@ static bool corrupt(const struct part *p, const char *what, struct err *e)
     return err_set(e, ERR_CORRUPT, "part %s: %s", page_file_path(p->file), what);
 }
 
-// Reads owner, number and epoch of a head that is sound: for tools that expect nothing.
-static bool head_says(const uint8_t *head, struct part_id *id)
-{
-    id->owner = get_le64(head + 16);
-    id->number = get_le64(head + 24);
-    return true;
-}
-
 static bool read_head(const char *path, const struct part_id *expect, struct part_id *id,
                       struct err *e)
 {
-    uint8_t head[FILE_HEAD_BYTES];
+    uint8_t bytes[FILE_HEAD_BYTES];
+    struct file_head head, want = { .kind = FILE_PART };
     __attribute__((cleanup(file_close_owned_))) int fd = open(path, O_RDONLY | O_CLOEXEC);
 
     if (fd < 0 && errno == ENOENT)
         return err_set(e, ERR_NOT_FOUND, "part %s does not exist", path);
     if (fd < 0)
         return err_os(e, "open part %s", path);
-    if (!file_pread_all(fd, head, sizeof head, 0, e))
+    if (!file_pread_all(fd, bytes, sizeof bytes, 0, e))
         return err_wrap(e, "part %s", path);
-    *id = (struct part_id){ 0 };
-    if (expect)
-        *id = *expect;
-    else
-        head_says(head, id);
-    struct file_head want = { .kind = FILE_PART, .owner = id->owner, .number = id->number };
-    if (!file_head_check(head, sizeof head, &want, &id->epoch, e))
+    // Who expects nothing takes what the head says, if the head is sound.
+    want.owner = expect ? expect->owner : get_le64(bytes + 16);
+    want.number = expect ? expect->number : get_le64(bytes + 24);
+    if (!file_head_check(bytes, sizeof bytes, &want, &head, e))
         return err_wrap(e, "part %s", path);
+    *id = (struct part_id){ head.owner, head.number, head.epoch, expect ? expect->kind : 0 };
     return true;
 }
 
@@ -406,8 +396,11 @@ static bool read_footer(struct part *p, size_t *n, struct err *e)
 static bool parse_section(struct part *p, struct bytes *b)
 {
     uint32_t number = bytes_le32(b);
-    struct section s = { .levels = bytes_le32(b), .pages = bytes_le64(b), .bytes = bytes_le64(b) };
+    struct section s = { 0 };
 
+    s.levels = bytes_le32(b);
+    s.pages = bytes_le64(b);
+    s.bytes = bytes_le64(b);
     s.entries = bytes_le32(b);
     if (b->bad || number >= PART_SECTIONS_MAX || p->section[number].levels)
         return false;
@@ -444,7 +437,7 @@ static bool parse_footer(struct part *p, size_t n, struct err *e)
     i->rows = bytes_le64(&b);
     i->series = bytes_le64(&b);
     i->bytes = bytes_le64(&b);
-    p->checksums = bytes_le32(&b);
+    bytes_le32(&b); // of checksums: makes the footer's own speak for every page
     uint32_t sections = bytes_le32(&b);
     if (i->bytes != page_file_bytes(p->file))
         return corrupt(p, "size of the file differs from what its footer says", e);
