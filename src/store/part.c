@@ -211,7 +211,7 @@ bool part_writer_page(struct part_writer *w, unsigned section, const struct part
     };
 
     assert(section < PART_SECTIONS_MAX && payload.n >= 1 && payload.n <= PAGE_BYTES_MAX);
-    assert(s->pages == 0 || key->key > s->key_last);
+    assert(s->pages == 0 || key->key >= s->key_last);
     if (s->entries.n == INDEX_FANOUT * ENTRY_BYTES && !flush_index(w, s, e))
         return false;
     if (!write_page(w, payload, &at, e))

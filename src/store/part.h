@@ -56,7 +56,7 @@ MUST_CHECK bool part_writer_open(struct part_writer **out, const struct part_wri
                                  struct err *e);
 
 struct part_page_key {
-    uint64_t key;           // ascending within a section
+    uint64_t key;           // ascending within a section, equal ones allowed
     int64_t min_ms, max_ms; // of its rows, for skipping
     uint32_t rows;
 };
