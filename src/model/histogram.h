@@ -48,26 +48,75 @@ static inline bool histogram_is_custom(const struct histogram *h)
     return h->schema == HIST_SCHEMA_CUSTOM;
 }
 
-// Structure, counts and bounds as upstream's Validate: ERR_INVALID with its words.
+// Structure, counts and bounds as upstream's Validate: ERR_INVALID with its words. A NaN or negative
+// zero threshold and indexes beyond 32 bits are refused too, which upstream forgets.
 MUST_CHECK bool histogram_validate(const struct histogram *h, struct err *e);
-struct histogram *histogram_copy(struct arena *a, const struct histogram *h);
-bool histogram_equal(const struct histogram *x, const struct histogram *y); // bit-wise, after spans
+struct histogram *histogram_copy(struct arena *a, const struct histogram *h); // deep
+// Same counts in the same buckets, bit by bit; hint and `integer` are not looked at.
+bool histogram_equal(const struct histogram *x, const struct histogram *y);
+
+/* ---- visiting ---- */
+
+// The buckets of one side in the order of the spans, as index and count.
+struct hist_walk {
+    const struct hist_side *side;
+    uint32_t span, in_span, at;
+    uint32_t next; // index of the next bucket, modulo 2^32
+    int32_t index; // of the bucket last given
+    double count;
+};
+
+static inline struct hist_walk hist_walk_of(const struct hist_side *s)
+{
+    return (struct hist_walk){ .side = s, .next = s->spans ? (uint32_t)s->span[0].offset : 0 };
+}
+
+static inline bool hist_walk_next(struct hist_walk *w)
+{
+    while (w->span < w->side->spans && w->in_span >= w->side->span[w->span].length) {
+        w->in_span = 0;
+        if (++w->span < w->side->spans)
+            w->next += (uint32_t)w->side->span[w->span].offset;
+    }
+    if (w->span >= w->side->spans || w->at >= w->side->buckets)
+        return false;
+    w->index = (int32_t)w->next++;
+    w->count = w->side->count[w->at++];
+    w->in_span++;
+    return true;
+}
+
+// The same from the last bucket to the first.
+struct hist_walk hist_walk_back_of(const struct hist_side *s);
+bool hist_walk_back(struct hist_walk *w);
+
+// Upper bound of a bucket of an exponential schema, bit for bit upstream's; the last finite bucket
+// ends at DBL_MAX. Any index; schema HIST_SCHEMA_MIN..HIST_SCHEMA_MAX.
+double hist_bound(int32_t index, int32_t schema);
 
 // One bucket, as iterators give it. Infinite bounds are ±Inf.
 struct hist_bucket {
     double lower, upper, count;
     bool lower_inclusive, upper_inclusive;
-    int32_t index;
+    int32_t index; // 0 for the zero bucket
 };
-/* Visits in ascending order of bounds: negative, zero (if its count is not 0), positive. */
+
+// The bucket of a side with its bounds as the schema gives them.
+struct hist_bucket hist_bucket_of(const struct histogram *h, bool positive, int32_t index,
+                                  double count);
+
+/*
+ * Visits in ascending order of bounds: negative, zero (if its count is above 0), positive; empty
+ * buckets too. Bounds that reach into the zero bucket are moved to the zero threshold.
+ */
 struct hist_iter {
     const struct histogram *h;
+    struct hist_walk walk;
     int state;
-    uint32_t span, in_span, at;
-    int32_t index;
     bool reverse;
 };
 struct hist_iter histogram_iter(const struct histogram *h);
+struct hist_iter histogram_iter_reverse(const struct histogram *h); // descending
 bool histogram_iter_next(struct hist_iter *it, struct hist_bucket *out);
 
 /*

@@ -27,16 +27,11 @@ enum hist_note {
 
 /* ---- bounds ---- */
 
-// Upper bound of a bucket of an exponential schema, bit for bit upstream's; the last finite bucket
-// ends at DBL_MAX. index and schema: any; schema HIST_SCHEMA_MIN..HIST_SCHEMA_MAX.
-double hist_bound(int32_t index, int32_t schema);
 // Index in a coarser schema of what has this index in a finer one; shift: difference ≥ 0.
 static inline int32_t hist_coarser_index(int32_t index, int32_t shift)
 {
     return (int32_t)((((int64_t)index - 1) >> shift) + 1);
 }
-// As if from the end: highest bucket first. Bounds as histogram_iter().
-struct hist_iter histogram_iter_reverse(const struct histogram *h);
 
 /* ---- whole histograms ---- */
 
@@ -86,7 +81,7 @@ double histogram_stdvar(const struct histogram *h); // stddev is its square root
 
 /* ---- collecting ---- */
 
-struct hist_acc_side {
+struct hist_buckets {
     int32_t *index; // ascending
     double *count;
     double *comp; // compensation of each count
@@ -94,11 +89,13 @@ struct hist_acc_side {
 };
 
 struct hist_acc {
-    struct arena *a;    // borrowed for the accumulator's life
+    struct arena *a;    // borrowed for the accumulator's life; all arrays are its own, in there
     struct histogram h; // scalars and custom bounds; h.pos and h.neg are unused
-    struct hist_acc_side pos, neg;
+    struct hist_buckets pos, neg;
     double zero_comp, count_comp, sum_comp;
-    bool compensated; // some add was a compensated one
+    struct hist_buckets input, spare; // working room
+    double *bounds;                   // room behind h.custom
+    uint32_t bounds_cap;
 };
 
 void hist_acc_init(struct hist_acc *x, struct arena *a);
@@ -144,10 +141,13 @@ struct classic_repair {              // what was mended in buckets that were not
     double le_min, le_max, diff_max; // where forced
 };
 
-// Sorts and mends v in place; n ≥ 1. NaN without a +Inf bucket. *repair: always filled.
-double classic_quantile(struct classic_bucket *v, size_t n, double q,
+/*
+ * Both sort v and join equal bounds in place (*n may fall); the quantile also mends counts that fall
+ * and says so in *repair, which it always fills. *n ≥ 1 on entry. NaN without a +Inf bucket.
+ */
+double classic_quantile(struct classic_bucket *v, size_t *n, double q,
                         struct classic_repair *repair);
-double classic_fraction(struct classic_bucket *v, size_t n, double lower, double upper);
+double classic_fraction(struct classic_bucket *v, size_t *n, double lower, double upper);
 
 /*
  * Collects the series of one classic histogram (any order) and makes it a native one with custom
