@@ -8,6 +8,7 @@
 #include "base/map.h"
 #include "base/num.h"
 #include "base/vec.h"
+#include "codec/base64.h"
 
 struct anchor {
     struct str name;
@@ -65,7 +66,18 @@ static bool is_null_text(struct str s)
 
 static bool node_at(struct loader *l, const yaml_event_t *ev, const struct yaml_node **out);
 
-static void scalar_fill(struct loader *l, const yaml_event_t *ev, struct yaml_node *n)
+static bool binary_fill(struct loader *l, struct yaml_node *n)
+{
+    OWNED(buf_fini) struct buf b = { 0 };
+
+    if (!base64_decode(n->text, &b))
+        return err_at(l->e, n->pos, ERR_INVALID,
+                      "yaml: !!binary value contains invalid base64 data");
+    n->text = arena_str(l->a, buf_view(&b));
+    return true;
+}
+
+static bool scalar_fill(struct loader *l, const yaml_event_t *ev, struct yaml_node *n)
 {
     n->plain = ev->data.scalar.style == YAML_PLAIN_SCALAR_STYLE;
     n->text = arena_str(l->a, event_text(ev->data.scalar.value, ev->data.scalar.length));
@@ -73,6 +85,9 @@ static void scalar_fill(struct loader *l, const yaml_event_t *ev, struct yaml_no
     if (tag && strcmp(tag, YAML_STR_TAG) == 0)
         n->plain = false;
     n->kind = n->plain && is_null_text(n->text) ? YAML_NULL : YAML_SCALAR;
+    if (tag && strcmp(tag, "tag:yaml.org,2002:binary") == 0)
+        return binary_fill(l, n);
+    return true;
 }
 
 static bool sequence_fill(struct loader *l, struct yaml_node *n)
@@ -254,7 +269,7 @@ static bool node_at(struct loader *l, const yaml_event_t *ev, const struct yaml_
                       YAML_DEPTH_MAX);
     l->depth++;
     if (ev->type == YAML_SCALAR_EVENT)
-        scalar_fill(l, ev, n);
+        ok = scalar_fill(l, ev, n);
     else if (ev->type == YAML_SEQUENCE_START_EVENT)
         ok = sequence_fill(l, n);
     else
