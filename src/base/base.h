@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/param.h> // has a MIN and a MAX of its own: first theirs, then ours
 
 #include "base/err.h"
 #include "base/str.h"
@@ -33,6 +34,8 @@
         choose_a_##id op choose_b_##id ? choose_a_##id : choose_b_##id; \
     })
 #define CHOOSE_1_(a, b, op, id) CHOOSE_2_(a, b, op, id)
+#undef MIN
+#undef MAX
 #define MIN(a, b)               CHOOSE_1_(a, b, <, __COUNTER__)
 #define MAX(a, b)               CHOOSE_1_(a, b, >, __COUNTER__)
 
