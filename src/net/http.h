@@ -20,22 +20,27 @@ struct http_header {
 };
 
 struct http_request {
-    struct str method, target;  // target as sent
-    struct str path;            // percent-decoded, without query
-    struct str raw_path;        // still escaped
-    struct str query;           // raw, without '?'
+    struct str method, target; // target as sent
+    struct str path;           // percent-decoded, without query
+    struct str raw_path;       // still escaped
+    struct str query;          // raw, without '?'
     const struct http_header *headers;
     size_t header_count;
-    struct str body;            // decoded from chunks; still content-encoded
-    struct str peer;            // "127.0.0.1:4711"
+    struct str body; // decoded from chunks; still content-encoded
+    struct str peer; // "127.0.0.1:4711"
     bool tls;
-    struct str user;            // authenticated user, empty: none
+    struct str user; // authenticated user, empty: none
 };
 struct str http_header_get(const struct http_request *r, struct str name); // empty: absent
 
-/* Form values of the query string and, for POST forms, of the body. */
+/*
+ * Form values of the query string and, for POST, PUT and PATCH of a urlencoded form, of the body;
+ * the body's come first, as in Go's r.Form. A malformed pair (bad escape, ';') is left out and
+ * makes the call fail with Go's words, but *out still has all the others: callers that read
+ * single values go on (r.FormValue), those that parse the form first (r.ParseForm) refuse.
+ */
 struct http_form {
-    struct http_header *v; // decoded, in order: URL first for GET, body first for POST as Go's r.Form
+    struct http_header *v; // decoded, in order
     size_t n;
 };
 MUST_CHECK bool http_form_parse(struct arena *a, const struct http_request *r,
@@ -47,52 +52,66 @@ void buf_url_encode(struct buf *b, struct str s); // as Go's url.QueryEscape
 
 struct http_exchange {
     struct http_request req;
-    struct arena arena;          // of the request; freed after the reply was sent
+    struct arena arena;           // of the request; freed after the reply was sent
     const atomic_bool *cancelled; // the client went away or the server stops
-    void *route_ctx;
-    int64_t start_mono_ns;
+    void *route_ctx;              // of the route; the server's ctx in a fallback
+    void *server_ctx;             // ctx of the server's options
+    int64_t start_mono_ns;        // when the request's head was read
     // private to net/http_server.c behind this
 };
 
 // The reply. Status and headers first, then the body, then the end of the handler ends the reply.
-void http_status(struct http_exchange *x, int status);                 // default 200
-void http_set_header(struct http_exchange *x, struct str name, struct str value); // copied
+void http_status(struct http_exchange *x, int status); // default 200
+// Copied; a later value replaces the earlier one. Content-Length, Transfer-Encoding and Date are
+// the server's own and are ignored; "Connection: close" is obeyed.
+void http_set_header(struct http_exchange *x, struct str name, struct str value);
+void http_add_header(struct http_exchange *x, struct str name, struct str value); // Set-Cookie
 /*
- * Appends to the body: kept until 256 KiB, then sent chunked. Blocks while the peer reads slowly
+ * Appends to the body: kept until 256 KiB, then sent chunked (status and headers are then fixed). Blocks while the peer reads slowly
  * (only on pool threads); ERR_CANCELLED when it is gone. Compressed by Accept-Encoding (zstd, gzip, deflate)
  * when the route allows it and the body is worth it.
  */
 MUST_CHECK bool http_write(struct http_exchange *x, struct str bytes, struct err *e);
-struct buf *http_body(struct http_exchange *x);   // small bodies: append here
+struct buf *http_body(struct http_exchange *x); // small bodies: append here
 // Sends what was written so far to the client now (server-sent events, NDJSON).
 MUST_CHECK bool http_flush(struct http_exchange *x, struct err *e);
-void http_text(struct http_exchange *x, int status, struct str text);  // text/plain; charset=utf-8
+void http_text(struct http_exchange *x, int status, struct str text); // text/plain; charset=utf-8
 
 typedef void (*http_handler_fn)(struct http_exchange *x);
 
 struct http_route {
-    const char *method;   // NULL: any; several separated by blanks: "GET POST"
-    const char *path;     // "/api/v1/query"; "/static/" with prefix set
-    bool prefix;          // the path and everything below it
+    const char *method; // NULL: any; several separated by blanks: "GET POST"
+    const char *path;   // "/api/v1/query"; "/static/" with prefix set
+    bool prefix;        // the path and everything below it
     http_handler_fn handle;
     void *ctx;
-    struct pool *pool;    // NULL: on the loop; must then not block
-    size_t body_max;      // bytes; 0: 1 MiB
+    struct pool *pool; // NULL: on the loop; must then not block
+    size_t body_max;   // bytes; 0: 1 MiB
     bool no_compress;
-    const char *name;     // label `handler` of the request metrics; NULL: path
+    const char *name; // label `handler` of the request metrics; NULL: path
 };
 
+/*
+ * The route with the longest matching path is asked; several routes may share a path with
+ * different methods. HEAD must be listed: its reply is made as for GET and sent without the body.
+ */
 struct http_server;
 struct http_server_options {
-    const char *const *listen;   // "127.0.0.1:9090", "[::1]:9090", ":9090"
+    const char *const *listen; // "127.0.0.1:9090", "[::1]:9090", ":9090"
     size_t listen_count;
     unsigned loops;              // 0: one per CPU
     unsigned connections_max;    // 0: 512, as Prometheus
     int64_t read_timeout_ms;     // idle connections and slow requests; 0: 5 min
     const char *web_config_path; // TLS and basic auth of the exporter toolkit; NULL: none
-    // Called for a path without route, and for a known path with another method (allow set).
+    int64_t header_timeout_ms;   // from the first byte of a head to its last; 0: 30 s
+    /*
+     * Called on the loop for a path without route (allow NULL), and for a known path with another
+     * method: allow then lists the path's methods and OPTIONS, sorted, "GET, OPTIONS, POST".
+     * NULL: plain 404 and 405.
+     */
     void (*fallback)(struct http_exchange *x, const char *allow);
-    // Called for every exchange before the handler; false: it has answered (CORS, auth).
+    // Called for every exchange before the handler or fallback, on the same thread; false: it has
+    // answered (CORS, auth).
     bool (*before)(struct http_exchange *x);
     void *ctx;
 };

@@ -1,0 +1,626 @@
+/*
+ * http_server_conn.c - one connection: bytes in, requests out of them, replies back.
+ *
+ * States: HEAD (between requests and while a head comes in), BODY, RUN (a handler runs or its
+ * reply is being sent), LINGER (all is said; what still comes in is dropped for a while so that
+ * the last reply is not lost to a reset), CLOSED. Requests of one connection are handled one
+ * after the other; what a client sends ahead waits in `in`, at most HTTP_READ_SIZE bytes.
+ */
+// SPDX-License-Identifier: Apache-2.0
+#include "net/http_server_priv.h"
+
+#include <sys/socket.h>
+
+#include "base/mem.h"
+#include "base/metric.h"
+#include "base/pool.h"
+#include "base/time.h"
+
+static uint64_t loop_ms(struct http_conn *c)
+{
+    return uv_now(loop_uv(c->loop->loop));
+}
+
+/* ---- the end of a connection ---- */
+
+static void on_closed(struct loop_poll *p)
+{
+    struct http_conn *c = CONTAINER_OF(p, struct http_conn, poll);
+    struct http_server *s = c->loop->server;
+
+    buf_fini(&c->in);
+    xfree(c);
+    http_server_conn_closed(s);
+}
+
+// The handler, if one runs, keeps the exchange and is told.
+static void let_go(struct http_conn *c)
+{
+    struct http_exchange_priv *x = TAKE(c->x);
+
+    if (!x)
+        return;
+    x->conn = NULL;
+    if (x->dispatched)
+        http_exchange_gone(x);
+    else
+        http_exchange_free(x);
+}
+
+void http_conn_drop(struct http_conn *c)
+{
+    if (c->state == HTTP_CONN_CLOSED)
+        return;
+    c->state = HTTP_CONN_CLOSED;
+    let_go(c);
+    http_out_free(TAKE(c->out));
+    *c->link = c->next;
+    if (c->next)
+        c->next->link = c->link;
+    loop_poll_close(&c->poll, on_closed);
+}
+
+/* ---- bytes out ---- */
+
+static int gather(const struct http_out *o, struct iovec *v, int max)
+{
+    int n = 0;
+
+    for (; o && n + 3 <= max; o = o->next) {
+        struct str parts[] = { buf_view(&o->head), buf_view(&o->body), o->tail };
+        size_t skip = o->sent;
+
+        for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+            struct str left = str_sub(parts[i], skip, parts[i].n);
+            skip -= MIN(skip, parts[i].n);
+            if (left.n)
+                v[n++] = (struct iovec){ (char *)(uintptr_t)left.p, left.n };
+        }
+    }
+    return n;
+}
+
+static void sent(struct http_conn *c, size_t n)
+{
+    size_t all = n;
+
+    while (c->out) {
+        struct http_out *o = c->out;
+        size_t left = http_out_size(o) - o->sent;
+
+        if (n < left) {
+            o->sent += n;
+            break;
+        }
+        n -= left;
+        c->out = o->next;
+        o->next = NULL;
+        http_out_free(o);
+    }
+    if (!c->out)
+        c->out_last = &c->out;
+    c->since_ms = loop_ms(c);
+    if (!c->x)
+        return;
+    LOCKED(&c->x->mu);
+    c->x->in_flight -= all;
+    if (c->x->in_flight <= HTTP_IN_FLIGHT_MAX / 2)
+        cond_wake(&c->x->drained);
+}
+
+// False: the connection is gone.
+static bool flush(struct http_conn *c)
+{
+    while (c->out) {
+        struct iovec v[48];
+        int n = gather(c->out, v, ARRAY_LEN(v));
+        ssize_t put = n ? stream_writev(&c->stream, v, n) : 0;
+
+        if (put == STREAM_AGAIN)
+            return true;
+        if (put < 0) {
+            http_conn_drop(c);
+            return false;
+        }
+        sent(c, (size_t)put);
+    }
+    return true;
+}
+
+static void want_events(struct http_conn *c)
+{
+    int events = 0;
+
+    if (c->state == HTTP_CONN_CLOSED)
+        return;
+    if (!c->eof)
+        events = c->state == HTTP_CONN_RUN && c->in.n >= HTTP_READ_SIZE ? LOOP_GONE : LOOP_READ;
+    if (c->out || c->stream.want_write)
+        events |= LOOP_WRITE;
+    if (c->stream.want_read)
+        events |= LOOP_READ;
+    loop_poll_want(&c->poll, events);
+}
+
+/* ---- the end of a request ---- */
+
+// unread: bytes of the peer may wait in the kernel; a plain close would then be a reset, which
+// can overtake the reply.
+static void close_or_linger(struct http_conn *c, bool unread)
+{
+    if (c->eof || !unread) {
+        http_conn_drop(c);
+        return;
+    }
+    shutdown(c->stream.fd, SHUT_WR);
+    buf_fini(&c->in);
+    c->state = HTTP_CONN_LINGER;
+    c->since_ms = loop_ms(c);
+}
+
+// The reply is in the socket: on to the next request or to the end.
+static void request_end(struct http_conn *c)
+{
+    struct http_exchange_priv *x = TAKE(c->x);
+    bool stopping = atomic_load_explicit(&x->server->stopping, memory_order_relaxed);
+    bool keep = x->keep_alive && (!c->eof || c->in.n) && !stopping;
+    bool unread = x->refused || c->in.n;
+
+    http_route_count(x);
+    http_exchange_free(x);
+    c->state = HTTP_CONN_HEAD;
+    c->scan = (struct http_head_scan){ 0 };
+    c->since_ms = loop_ms(c);
+    if (!keep)
+        close_or_linger(c, unread);
+}
+
+// Sends what there is; at the end of a complete reply the request ends.
+static void advance(struct http_conn *c)
+{
+    if (flush(c) && !c->out && c->x && c->x->complete)
+        request_end(c);
+}
+
+static void append_out(struct http_conn *c, struct http_out *o)
+{
+    if (!c->out)
+        c->since_ms = loop_ms(c);
+    *c->out_last = o;
+    while (o->next)
+        o = o->next;
+    c->out_last = &o->next;
+}
+
+// Takes over what the handler has made since; true: it has ended.
+static bool collect(struct http_exchange_priv *x)
+{
+    LOCKED(&x->mu);
+    struct http_out *o = TAKE(x->out);
+    x->out_last = &x->out;
+    x->posted = false;
+    if (o && x->conn)
+        append_out(x->conn, o);
+    else
+        http_out_free(o);
+    return x->done;
+}
+
+static void handler_ended(struct http_exchange_priv *x)
+{
+    x->dispatched = false;
+    x->complete = true;
+    http_server_exchange_ended(x->server);
+}
+
+/* ---- requests ---- */
+
+static void run_here(struct http_conn *c, struct http_exchange_priv *x)
+{
+    x->on_loop = true;
+    http_exchange_run(x);
+    collect(x);
+    handler_ended(x);
+    advance(c);
+}
+
+// The request is complete.
+static void dispatch(struct http_conn *c)
+{
+    struct http_exchange_priv *x = c->x;
+    struct pool *pool = x->route && !x->refused ? x->route->route.pool : NULL;
+    struct err e;
+
+    c->state = HTTP_CONN_RUN;
+    x->pub.req.body = buf_view(&x->body_in);
+    x->dispatched = true;
+    atomic_fetch_add_explicit(&x->server->running, 1, memory_order_relaxed);
+    if (pool && pool_submit(pool, http_exchange_run, x, &e))
+        return;
+    if (pool) {
+        http_set_header(&x->pub, STR("Retry-After"), STR("1"));
+        http_exchange_refuse(x, 503, e.text);
+    }
+    run_here(c, x);
+}
+
+static void refuse(struct http_conn *c, int status, const char *text)
+{
+    http_exchange_refuse(c->x, status, text);
+    dispatch(c);
+}
+
+// Scheme and authority of an absolute target are dropped: the Host header counts.
+static struct str origin_form(struct str target)
+{
+    if (target.p[0] == '/' || target.p[0] == '*')
+        return target;
+    size_t slashes = str_find(target, STR("//"));
+    struct str rest = slashes == STR_NPOS ? STR_NONE : str_sub(target, slashes + 2, target.n);
+    for (size_t i = 0; i < rest.n; i++)
+        if (rest.p[i] == '/' || rest.p[i] == '?')
+            return str_sub(rest, i, rest.n);
+    return STR("/");
+}
+
+static void fill_request(struct http_conn *c, struct http_exchange_priv *x,
+                         const struct http_head *h)
+{
+    struct http_request *r = &x->pub.req;
+    struct str rest = origin_form(h->target);
+
+    *r = (struct http_request){ .method = h->method,
+                                .target = h->target,
+                                .headers = h->headers,
+                                .header_count = h->header_count,
+                                .peer = arena_str(&x->pub.arena, str_of(c->peer, c->peer_n)),
+                                .tls = c->stream.tls != NULL };
+    r->raw_path = str_cut(&rest, '?');
+    r->query = rest;
+    if (r->raw_path.n == 0)
+        r->raw_path = STR("/");
+    r->path = str_find_char(r->raw_path, '%') == STR_NPOS
+                  ? r->raw_path
+                  : http_url_decode(&x->pub.arena, r->raw_path, false);
+    x->head_only = str_eq(h->method, STR("HEAD"));
+    x->http10 = h->minor == 0;
+    x->keep_alive = h->keep_alive;
+    x->chunked = h->chunked;
+    x->body_left = h->length;
+    x->expect_continue = h->expect_continue;
+}
+
+static void send_continue(struct http_conn *c)
+{
+    struct http_out *o = xcalloc(1, sizeof *o);
+
+    o->tail = STR("HTTP/1.1 100 Continue\r\n\r\n");
+    mutex_lock(&c->x->mu);
+    c->x->in_flight += o->tail.n;
+    mutex_unlock(&c->x->mu);
+    append_out(c, o);
+    flush(c);
+}
+
+// The head is known: route it and see whether and how a body follows. more: bytes are behind it.
+static void begin_body(struct http_conn *c, bool more)
+{
+    struct http_exchange_priv *x = c->x;
+
+    if (!x->chunked && x->body_left == 0) {
+        dispatch(c);
+        return;
+    }
+    if (x->body_left > x->body_max) {
+        refuse(c, 413, "request body too large");
+        return;
+    }
+    c->state = HTTP_CONN_BODY;
+    if (x->expect_continue && !more)
+        send_continue(c);
+}
+
+static void begin_request(struct http_conn *c, struct str head, bool more)
+{
+    struct http_exchange_priv *x = http_exchange_new(c);
+    struct http_head h;
+    struct err e;
+    int status;
+
+    c->x = x;
+    c->since_ms = loop_ms(c);
+    x->pub.start_mono_ns = clock_mono_ns(clock_real());
+    if (!http_head_parse_request(&x->pub.arena, arena_str(&x->pub.arena, head), &h, &status, &e)) {
+        refuse(c, status, e.text);
+        return;
+    }
+    fill_request(c, x, &h);
+    if (!x->pub.req.path.p) {
+        refuse(c, 400, "malformed escape in the path");
+        return;
+    }
+    if (str_eq(h.method, STR("CONNECT"))) {
+        refuse(c, 501, "CONNECT is not served here");
+        return;
+    }
+    x->route = http_routes_find(&x->server->routes, &x->pub.arena, x->pub.req.path, h.method,
+                                &x->allow);
+    x->pub.route_ctx = x->route ? x->route->route.ctx : x->server->options.ctx;
+    x->body_max = x->route && x->route->route.body_max ? x->route->route.body_max
+                                                       : HTTP_BODY_MAX_DEFAULT;
+    begin_body(c, more);
+}
+
+// Returns the bytes used; 0: the head is not complete.
+static size_t consume_head(struct http_conn *c, struct str in)
+{
+    struct err e;
+    int status;
+    size_t end;
+
+    switch (http_head_scan(&c->scan, in, &end, &status, &e)) {
+    case HTTP_PARSE_DONE:
+        begin_request(c, str_sub(in, c->scan.start, end), end < in.n);
+        return end;
+    case HTTP_PARSE_MORE:
+        return 0;
+    default:
+        c->x = http_exchange_new(c);
+        refuse(c, status, e.text);
+        return in.n;
+    }
+}
+
+static size_t consume_chunks(struct http_conn *c, struct str in)
+{
+    struct http_exchange_priv *x = c->x;
+    struct str rest = in, data;
+    enum http_parse r;
+    struct err e;
+
+    while ((r = http_chunked_next(&x->chunks, &rest, &data, &e)) == HTTP_PARSE_DATA) {
+        if (data.n > x->body_max - x->body_in.n) {
+            refuse(c, 413, "request body too large");
+            return in.n;
+        }
+        buf_str(&x->body_in, data);
+    }
+    if (r == HTTP_PARSE_BAD) {
+        refuse(c, 400, e.text);
+        return in.n;
+    }
+    if (r == HTTP_PARSE_DONE)
+        dispatch(c);
+    return in.n - rest.n;
+}
+
+static size_t consume_body(struct http_conn *c, struct str in)
+{
+    struct http_exchange_priv *x = c->x;
+
+    if (x->chunked)
+        return consume_chunks(c, in);
+    size_t n = (size_t)MIN((uint64_t)in.n, x->body_left);
+    buf_bytes(&x->body_in, in.p, n);
+    x->body_left -= n;
+    if (x->body_left == 0)
+        dispatch(c);
+    return n;
+}
+
+static size_t consume(struct http_conn *c, struct str in)
+{
+    size_t used = 0;
+
+    while (used < in.n && (c->state == HTTP_CONN_HEAD || c->state == HTTP_CONN_BODY)) {
+        struct str rest = str_sub(in, used, in.n);
+        size_t n = c->state == HTTP_CONN_HEAD ? consume_head(c, rest) : consume_body(c, rest);
+
+        if (n == 0)
+            break;
+        used += n;
+    }
+    return used;
+}
+
+static void keep_rest(struct http_conn *c, struct str in, size_t used)
+{
+    bool over = c->state == HTTP_CONN_CLOSED || c->state == HTTP_CONN_LINGER;
+
+    if (in.p != c->in.p) {
+        if (!over)
+            buf_str(&c->in, str_sub(in, used, in.n));
+    } else if (used == c->in.n || over) {
+        buf_fini(&c->in);
+    } else if (used) {
+        memmove(c->in.p, c->in.p + used, c->in.n - used);
+        c->in.n -= used;
+    }
+}
+
+// Goes on with what was read ahead.
+static void resume(struct http_conn *c)
+{
+    if (c->in.n && (c->state == HTTP_CONN_HEAD || c->state == HTTP_CONN_BODY)) {
+        struct str in = buf_view(&c->in);
+        keep_rest(c, in, consume(c, in));
+    }
+    if (c->eof && (c->state == HTTP_CONN_HEAD || c->state == HTTP_CONN_BODY))
+        http_conn_drop(c);
+}
+
+void http_exchange_collect(struct loop_task *t)
+{
+    struct http_exchange_priv *x = CONTAINER_OF(t, struct http_exchange_priv, task);
+    bool done = collect(x);
+    struct http_conn *c = x->conn;
+
+    if (done)
+        handler_ended(x);
+    if (!c) {
+        if (done)
+            http_exchange_free(x);
+        return;
+    }
+    if (done && x->failed) {
+        http_conn_drop(c);
+        return;
+    }
+    advance(c);
+    resume(c);
+    want_events(c);
+}
+
+/* ---- bytes in ---- */
+
+static void take_input(struct http_conn *c, struct str in)
+{
+    if (c->state == HTTP_CONN_LINGER) {
+        c->lingered += (uint32_t)in.n;
+        if (c->lingered > HTTP_LINGER_BYTES)
+            http_conn_drop(c);
+        return;
+    }
+    if (c->in.n) {
+        buf_str(&c->in, in);
+        in = buf_view(&c->in);
+    } else if (c->state == HTTP_CONN_HEAD) {
+        c->since_ms = loop_ms(c);
+    }
+    keep_rest(c, in, consume(c, in));
+}
+
+// The peer sends no more. A reply under way is still written, but the handler is told.
+static void take_eof(struct http_conn *c)
+{
+    c->eof = true;
+    if (c->state == HTTP_CONN_RUN)
+        atomic_store_explicit(&c->x->cancelled, true, memory_order_relaxed);
+    else
+        http_conn_drop(c);
+}
+
+// A body of known length is read to where it stays.
+static bool reads_body(const struct http_conn *c)
+{
+    return c->state == HTTP_CONN_BODY && !c->x->chunked && c->in.n == 0;
+}
+
+// One read; false: nothing more for now.
+static bool read_some(struct http_conn *c)
+{
+    bool body = reads_body(c);
+    size_t room = body ? (size_t)MIN(c->x->body_left, (uint64_t)HTTP_BODY_READ_SIZE)
+                       : HTTP_READ_SIZE - (c->state == HTTP_CONN_RUN ? c->in.n : 0);
+    char *to = body ? buf_room(&c->x->body_in, room) : c->loop->scratch;
+    ssize_t got = stream_read(&c->stream, to, room);
+
+    if (got == STREAM_AGAIN)
+        return false;
+    if (got < 0) {
+        http_conn_drop(c);
+    } else if (got == 0) {
+        take_eof(c);
+    } else if (body) {
+        c->x->body_in.n += (size_t)got;
+        c->x->body_left -= (uint64_t)got;
+        if (c->x->body_left == 0)
+            dispatch(c);
+    } else {
+        take_input(c, str_of(to, (size_t)got));
+    }
+    return got > 0 && ((size_t)got == room || c->stream.tls);
+}
+
+static void on_ready(struct loop_poll *p, int events)
+{
+    struct http_conn *c = CONTAINER_OF(p, struct http_conn, poll);
+
+    if (events < 0) {
+        http_conn_drop(c);
+        return;
+    }
+    if (c->out) {
+        advance(c);
+        resume(c);
+    }
+    // A few rounds only: others wait on this loop.
+    for (int i = 0; i < 8 && c->state != HTTP_CONN_CLOSED && !c->eof; i++) {
+        if (c->state == HTTP_CONN_RUN && c->in.n >= HTTP_READ_SIZE)
+            break;
+        if (!read_some(c))
+            break;
+    }
+    if (c->state != HTTP_CONN_CLOSED && (events & LOOP_GONE) && c->x && !c->eof)
+        atomic_store_explicit(&c->x->cancelled, true, memory_order_relaxed);
+    want_events(c);
+}
+
+/* ---- from the server ---- */
+
+void http_conn_open(struct http_server_loop *l, int fd, const char *peer)
+{
+    struct http_conn *c = xcalloc(1, sizeof *c);
+    struct err e;
+
+    c->loop = l;
+    c->stream.fd = fd;
+    c->out_last = &c->out;
+    c->peer_n = (uint8_t)MIN(strlen(peer), sizeof c->peer);
+    memcpy(c->peer, peer, c->peer_n);
+    c->since_ms = loop_ms(c);
+    bool ok = loop_poll_init(l->loop, &c->poll, fd, on_ready, &e);
+    assert(ok);
+    c->next = l->conns;
+    c->link = &l->conns;
+    if (c->next)
+        c->next->link = &c->next;
+    l->conns = c;
+    want_events(c);
+}
+
+// Milliseconds that the present state may last without progress.
+static int64_t patience_ms(struct http_conn *c)
+{
+    const struct http_server *s = c->loop->server;
+
+    switch (c->state) {
+    case HTTP_CONN_HEAD:
+        return c->in.n ? s->header_timeout_ms : s->read_timeout_ms;
+    case HTTP_CONN_BODY: {
+        int64_t earned_ms = (int64_t)(c->x->body_in.n * 1000 / HTTP_BODY_RATE_MIN);
+        return MIN(s->read_timeout_ms, earned_ms + HTTP_BODY_GRACE_MS);
+    }
+    case HTTP_CONN_RUN:
+        return c->out ? s->read_timeout_ms : INT64_MAX;
+    default:
+        return HTTP_LINGER_MS;
+    }
+}
+
+void http_conn_sweep(struct http_conn *c, uint64_t now_ms)
+{
+    if (c->state == HTTP_CONN_CLOSED || (int64_t)(now_ms - c->since_ms) <= patience_ms(c))
+        return;
+    if (c->state == HTTP_CONN_BODY || (c->state == HTTP_CONN_HEAD && c->in.n)) {
+        if (!c->x)
+            c->x = http_exchange_new(c);
+        refuse(c, 408, "the request came too slowly");
+        want_events(c);
+        return;
+    }
+    http_conn_drop(c);
+}
+
+void http_conn_stop(struct http_conn *c, bool hard)
+{
+    if (hard || c->state != HTTP_CONN_RUN) {
+        http_conn_drop(c);
+        return;
+    }
+    mutex_lock(&c->x->mu);
+    bool live = c->x->live;
+    mutex_unlock(&c->x->mu);
+    if (live)
+        atomic_store_explicit(&c->x->cancelled, true, memory_order_relaxed);
+}

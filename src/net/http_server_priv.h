@@ -1,0 +1,205 @@
+/*
+ * http_server_priv.h - what the files of the HTTP server share.
+ *
+ *   http_server.c        options, listening, accepting, timeouts, start and stop
+ *   http_server_route.c  which route a path and method lead to; request metrics
+ *   http_server_conn.c   one connection: bytes in, requests, bytes out
+ *   http_server_reply.c  the handler's side: status, headers, body, streaming
+ *
+ * Threads: a connection belongs to its loop. An exchange belongs to the loop until it is handed
+ * to a pool; from then on the handler's thread has it, and the two meet in the fields under mu:
+ * the handler appends pieces to `out`, the loop takes and sends them. The loop alone frees an
+ * exchange, after the handler has set `done`.
+ */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "base/thread.h"
+#include "base/vec.h"
+#include "codec/compress.h"
+#include "net/http.h"
+#include "net/http_parser.h"
+#include "net/loop.h"
+#include "net/stream.h"
+
+enum {
+    HTTP_READ_SIZE = 64 << 10,       // scratch of a loop; also the most kept of pipelined input
+    HTTP_BODY_READ_SIZE = 256 << 10, // one read straight into a request body
+    HTTP_STREAM_SIZE = 256 << 10,    // a body beyond is streamed
+    HTTP_IN_FLIGHT_MAX = 1 << 20,    // bytes handed to the loop and not yet in the socket
+    HTTP_BODY_MAX_DEFAULT = 1 << 20,
+    HTTP_COMPRESS_MIN = 512,  // bytes: smaller replies go out as they are
+    HTTP_ZSTD_MIN = 32 << 10, // zstd only pays for larger ones; Prometheus never sends it
+    HTTP_LINGER_MS = 2000,
+    HTTP_LINGER_BYTES = 1 << 20,
+    HTTP_BODY_GRACE_MS = 10000, // before the minimum rate of a request body counts
+    HTTP_BODY_RATE_MIN = 1024,  // bytes per second
+    HTTP_PEER_SIZE = 60,
+};
+
+struct http_out { // a piece of a reply on its way to the socket
+    struct http_out *next;
+    struct buf head; // status and headers, or the size line of a chunk
+    struct buf body;
+    struct str tail; // constant text
+    size_t sent;     // bytes of the three together
+};
+
+struct http_route_metrics {
+    struct metric *duration, *size;
+};
+
+struct http_route_entry {
+    struct http_route route;
+    struct str path;
+    size_t index; // in the table
+};
+
+struct http_routes {
+    VEC(struct http_route_entry) v; // sorted at start: longest path first
+    struct http_route_metrics *metrics;
+};
+
+struct http_exchange_priv {
+    struct http_exchange pub; // first: the handler's pointer is ours
+    struct http_server *server;
+    struct http_server_loop *loop;
+    struct http_conn *conn;               // loop only; NULL: the client is gone
+    const struct http_route_entry *route; // NULL: fallback
+    const char *allow;
+    // fixed before the handler runs
+    bool head_only, http10, on_loop, refused;
+    bool keep_alive;
+    // body of the request; loop only
+    struct buf body_in;
+    uint64_t body_left; // of Content-Length
+    size_t body_max;
+    bool chunked, expect_continue;
+    struct http_chunked chunks;
+    // the reply; the handler's thread only
+    int status;
+    VEC(struct http_header) headers; // in the arena
+    struct buf body;
+    struct compress_writer *z;
+    bool streaming;      // the head went out
+    bool failed;         // the reply cannot be completed: cut the connection
+    uint64_t body_bytes; // as sent
+    // between the two
+    struct mutex mu;
+    struct cond drained;
+    struct http_out *out, **out_last; // under mu
+    size_t in_flight;                 // under mu; bytes handed over and not yet sent
+    bool posted;                      // under mu; the task is on its way
+    bool done;                        // under mu; the handler has ended
+    bool gone;                        // under mu; nobody reads any more
+    bool live; // under mu; flushed: an endless reply, ended at once by a stop
+    struct loop_task task;
+    atomic_bool cancelled;
+    bool dispatched; // loop only: a handler runs
+    bool complete;   // loop only: all of the reply is in conn->out
+};
+
+enum http_conn_state {
+    HTTP_CONN_HEAD,
+    HTTP_CONN_BODY,
+    HTTP_CONN_RUN,
+    HTTP_CONN_LINGER,
+    HTTP_CONN_CLOSED
+};
+
+struct http_conn {
+    struct loop_poll poll;
+    struct stream stream;
+    struct http_server_loop *loop;
+    struct http_conn *next, **link; // all of the loop
+    enum http_conn_state state;
+    struct http_head_scan scan;
+    struct buf in; // read and not yet used
+    struct http_exchange_priv *x;
+    struct http_out *out, **out_last;
+    uint64_t since_ms; // loop time of the last progress in this state
+    uint32_t lingered; // bytes
+    bool eof;
+    uint8_t peer_n;
+    char peer[HTTP_PEER_SIZE];
+};
+
+struct http_listener {
+    struct loop_poll poll;
+    struct http_server_loop *loop;
+};
+
+struct http_code_metric {
+    int code;
+    struct metric *m;
+};
+
+struct http_server_loop {
+    struct http_server *server;
+    struct loop *loop;
+    struct http_listener *listeners; // listen_count of them
+    struct http_conn *conns;
+    struct loop_timer sweep;
+    struct loop_task resume; // posted once when `paused` is taken back
+    atomic_bool paused;      // accepting waits for a free connection
+    bool listening;
+    char *scratch; // HTTP_READ_SIZE
+    // requests by route and code, found without the registry's lock
+    struct http_code_metric (*codes)[4];
+};
+
+struct http_server {
+    struct http_server_options options;
+    struct arena arena;
+    struct http_routes routes;
+    unsigned loop_count;
+    struct http_server_loop *loops;
+    int *fds; // listening sockets, loop by loop; −1 once owned by a loop
+    int *ports;
+    unsigned connections_max;
+    int64_t read_timeout_ms, header_timeout_ms, sweep_ms;
+    struct mutex mu;
+    struct cond idle; // an exchange or a connection ended while stopping
+    atomic_int connections;
+    atomic_int running; // exchanges with a handler
+    atomic_bool stopping;
+    bool started, stopped;
+    struct metric *open_connections;
+    struct metric_family *requests, *durations, *sizes;
+};
+
+/* ---- route ---- */
+void http_routes_sort(struct http_server *s);
+void http_routes_fini(struct http_routes *r);
+/*
+ * The route of a decoded path and method. NULL: none; *allow then lists the sorted methods of
+ * the path in the arena, or is NULL when the path is unknown.
+ */
+const struct http_route_entry *http_routes_find(const struct http_routes *r, struct arena *a,
+                                                struct str path, struct str method,
+                                                const char **allow);
+void http_route_count(struct http_exchange_priv *x); // on the loop, when a reply was sent
+
+/* ---- conn ---- */
+void http_conn_open(struct http_server_loop *l, int fd, const char *peer);
+void http_conn_drop(struct http_conn *c);
+void http_conn_sweep(struct http_conn *c, uint64_t now_ms);
+void http_conn_stop(struct http_conn *c, bool hard); // hard: also those with a request
+void http_exchange_collect(struct loop_task *t);     // takes over what the handler made
+
+/* ---- reply ---- */
+struct http_exchange_priv *http_exchange_new(struct http_conn *c);
+void http_exchange_free(struct http_exchange_priv *x);
+void http_exchange_run(void *exchange); // before, handler, end of the reply
+// A refusal by the server itself; the connection closes after it.
+void http_exchange_refuse(struct http_exchange_priv *x, int status, const char *text);
+void http_exchange_gone(struct http_exchange_priv *x); // loop: wakes and cancels the handler
+void http_out_free(struct http_out *o);
+static inline size_t http_out_size(const struct http_out *o)
+{
+    return o->head.n + o->body.n + o->tail.n;
+}
+const char *http_status_text(int status);
+
+/* ---- server ---- */
+void http_server_conn_closed(struct http_server *s);
+void http_server_exchange_ended(struct http_server *s);
