@@ -1,7 +1,7 @@
 /*
  * part.c - the container of a part on disk.
  *
- *   head      64 bytes, file_head.h, kind FILE_PART
+ *   head      64 bytes, file_head.h, kind FILE_PART (FILE_SEGMENT for a catalog segment)
  *   pages     payload bytes, u32 checksum (page_cache.h; seed below); nothing between them
  *   footer    fields and section table, below
  *   tail      u32 footer bytes (with the tail), u32 CRC-32C of the footer up to here (seeded as
@@ -76,6 +76,11 @@ static struct part_entry get_entry(const uint8_t *p)
     };
 }
 
+static enum file_kind head_kind(enum part_kind kind)
+{
+    return kind == PART_SEGMENT ? FILE_SEGMENT : FILE_PART;
+}
+
 /* ---- writing ---- */
 
 struct section_writer {
@@ -113,7 +118,7 @@ bool part_writer_open(struct part_writer **out, const struct part_writer_options
     w->id = o->id;
     w->seed = seed_of(&o->id);
     file_head_put(head, &(struct file_head){
-                            .kind = FILE_PART,
+                            .kind = head_kind(o->id.kind),
                             .owner = o->id.owner,
                             .number = o->id.number,
                             .epoch = o->id.epoch,
@@ -356,6 +361,8 @@ static bool read_head(const char *path, const struct part_id *expect, struct par
         return err_os(e, "open part %s", path);
     if (!file_pread_all(fd, bytes, sizeof bytes, 0, e))
         return err_wrap(e, "part %s", path);
+    if (expect)
+        want.kind = head_kind(expect->kind);
     // Who expects nothing takes what the head says, if the head is sound.
     want.owner = expect ? expect->owner : get_le64(bytes + 16);
     want.number = expect ? expect->number : get_le64(bytes + 24);

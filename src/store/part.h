@@ -16,7 +16,7 @@
 #include "base/base.h"
 #include "store/page_cache.h"
 
-enum part_kind { PART_METRICS = 1, PART_EVENTS = 2 };
+enum part_kind { PART_METRICS = 1, PART_EVENTS = 2, PART_SEGMENT = 3 };
 enum {
     PART_SECTIONS_MAX = 16,
     PART_PAGE_BYTES = 32 << 10, // what a writer of pages should aim at
