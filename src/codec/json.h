@@ -17,7 +17,7 @@ struct json_writer {
 
 static inline struct json_writer json_writer(struct buf *out)
 {
-    return (struct json_writer){out, 0, 0};
+    return (struct json_writer){ out, 0, 0 };
 }
 void json_object(struct json_writer *w);     // {
 void json_object_end(struct json_writer *w); // }
@@ -25,10 +25,11 @@ void json_array(struct json_writer *w);
 void json_array_end(struct json_writer *w);
 void json_key(struct json_writer *w, struct str key);
 #define json_key_lit(w, lit) json_key((w), STR(lit))
-void json_str(struct json_writer *w, struct str s); // escapes; bytes that are no UTF-8 become U+FFFD
+void json_str(struct json_writer *w,
+              struct str s); // escapes; bytes that are no UTF-8 become U+FFFD
 void json_i64(struct json_writer *w, int64_t v);
 void json_u64(struct json_writer *w, uint64_t v);
-void json_double(struct json_writer *w, double v);  // finite only; NaN and Inf are written as null
+void json_double(struct json_writer *w, double v); // finite only; NaN and Inf are written as null
 void json_bool(struct json_writer *w, bool v);
 void json_null(struct json_writer *w);
 void json_raw(struct json_writer *w, struct str json); // already JSON
@@ -45,11 +46,11 @@ struct json_member {
 };
 struct json_value {
     enum json_kind kind;
-    uint32_t n;         // elements or members
+    uint32_t n; // elements or members
     struct pos pos;
     union {
         bool b;
-        struct str s;   // JSON_STRING: unescaped; JSON_NUMBER: the text as written
+        struct str s; // JSON_STRING: unescaped; JSON_NUMBER: the text as written
         struct json_value *items;
         struct json_member *members;
     };

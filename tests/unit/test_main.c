@@ -13,7 +13,7 @@ static size_t test_count;
 void test_register(const char *name, void (*fn)(void **))
 {
     assert(test_count < TESTS_MAX);
-    tests[test_count++] = (struct CMUnitTest){name, fn, NULL, NULL, NULL};
+    tests[test_count++] = (struct CMUnitTest){ name, fn, NULL, NULL, NULL };
 }
 
 const char *test_corpus(const char *below)

@@ -1,4 +1,4 @@
-// sd_check.c - rules of the discoveries that are recognised but not done yet: what upstream refuses, is refused.
+// prometheus_sd.c - rules of the discoveries that are recognised but not done yet: what upstream refuses, is refused.
 // SPDX-License-Identifier: Apache-2.0
 #include "config/prometheus_priv.h"
 
