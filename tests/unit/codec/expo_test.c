@@ -295,6 +295,239 @@ TEST(openmetrics_created_lines_give_start_times)
     check_pages(EXPO_OPENMETRICS, true, cases, ARRAY_LEN(cases));
 }
 
+/* ---- protobuf ---- */
+
+static void put_label(struct buf *b, const char *name, const char *value)
+{
+    size_t mark = proto_begin(b, 1);
+
+    proto_put_bytes(b, 1, str_c(name));
+    proto_put_bytes(b, 2, str_c(value));
+    proto_end(b, mark);
+}
+
+static void put_time(struct buf *b, uint32_t number, int64_t seconds, int32_t nanos)
+{
+    size_t mark = proto_begin(b, number);
+
+    proto_put_varint(b, 1, (uint64_t)seconds);
+    proto_put_varint(b, 2, (uint64_t)nanos);
+    proto_end(b, mark);
+}
+
+static void put_exemplar(struct buf *b, uint32_t number, const char *trace, int64_t seconds)
+{
+    size_t mark = proto_begin(b, number);
+
+    put_label(b, "t", trace);
+    proto_put_double(b, 2, 0.5);
+    if (seconds)
+        put_time(b, 3, seconds, 7000000);
+    proto_end(b, mark);
+}
+
+static void put_span(struct buf *b, uint32_t number, int32_t offset, uint32_t length)
+{
+    size_t mark = proto_begin(b, number);
+
+    proto_put_sint(b, 1, offset);
+    proto_put_varint(b, 2, length);
+    proto_end(b, mark);
+}
+
+static void put_bucket(struct buf *b, double upper, uint64_t count, const char *trace)
+{
+    size_t mark = proto_begin(b, 3);
+
+    proto_put_varint(b, 1, count);
+    proto_put_double(b, 2, upper);
+    if (trace)
+        put_exemplar(b, 3, trace, 9);
+    proto_end(b, mark);
+}
+
+struct family_marks {
+    size_t family, metric, payload;
+};
+
+// Opens a family with one metric and its payload; field: where the payload goes.
+static struct family_marks family_begin(struct buf *b, const char *name, unsigned type,
+                                        uint32_t field)
+{
+    struct family_marks m = { .family = proto_begin_delimited(b) };
+
+    proto_put_bytes(b, 1, str_c(name));
+    proto_put_bytes(b, 2, STR("help"));
+    proto_put_varint(b, 3, type);
+    m.metric = proto_begin(b, 4);
+    put_label(b, "l", "v");
+    m.payload = proto_begin(b, field);
+    return m;
+}
+
+static void family_end(struct buf *b, struct family_marks m)
+{
+    proto_end(b, m.payload);
+    proto_put_varint(b, 6, 123);
+    proto_end(b, m.metric);
+    proto_end(b, m.family);
+}
+
+static void check_proto(struct expo_options o, const struct buf *b, const char *want)
+{
+    OWNED(page_fini) struct page p = { 0 };
+
+    o.format = EXPO_PROTO;
+    page_read_twice(&p, o, buf_view(b));
+    CHECK_F(str_eq_c(buf_view(&p.text), want), "got:\n%.*s\nwant:\n%s", STRF(buf_view(&p.text)),
+            want);
+}
+
+TEST(proto_plain_types)
+{
+    OWNED(buf_fini) struct buf b = { 0 };
+    struct family_marks m = family_begin(&b, "c_total", 0, 3);
+
+    proto_put_double(&b, 1, 5);
+    put_exemplar(&b, 2, "x", 0);
+    put_time(&b, 3, 4, 5000000);
+    family_end(&b, m);
+    m = family_begin(&b, "g.é", 1, 2);
+    proto_put_double(&b, 1, -1);
+    family_end(&b, m);
+    m = family_begin(&b, "u", 3, 5);
+    family_end(&b, m);
+    m.family = proto_begin_delimited(&b); // without metrics: not even metadata
+    proto_put_bytes(&b, 1, STR("none"));
+    proto_end(&b, m.family);
+    check_proto((struct expo_options){ 0 }, &b,
+                "HELP c_total help\nTYPE c_total 1\n__name__=c_total,l=v 5 @123 start=4005 "
+                "#{t=x}0.5\nHELP g.é help\nTYPE g.é 2\n__name__=g.é,l=v -1 @123\n"
+                "HELP u help\nTYPE u 0\n__name__=u,l=v 0 @123\n");
+}
+
+TEST(proto_summary_and_classic_histogram)
+{
+    OWNED(buf_fini) struct buf b = { 0 };
+    struct family_marks m = family_begin(&b, "s", 2, 4);
+
+    proto_put_varint(&b, 1, 9);
+    proto_put_double(&b, 2, 8.5);
+    size_t q = proto_begin(&b, 3);
+    proto_put_double(&b, 1, 0.99);
+    proto_put_double(&b, 2, 7);
+    proto_end(&b, q);
+    family_end(&b, m);
+    m = family_begin(&b, "h", 4, 7);
+    proto_put_varint(&b, 1, 4);
+    proto_put_double(&b, 2, 2);
+    put_bucket(&b, 1, 3, "x");
+    family_end(&b, m);
+    m = family_begin(&b, "i", 5, 7);
+    put_bucket(&b, INFINITY, 6, NULL);
+    family_end(&b, m);
+    check_proto((struct expo_options){ 0 }, &b,
+                "HELP s help\nTYPE s 5\n__name__=s_count,l=v 9 @123\n__name__=s_sum,l=v 8.5 @123\n"
+                "__name__=s,l=v,quantile=0.99 7 @123\nHELP h help\nTYPE h 3\n"
+                "__name__=h_count,l=v 4 @123\n__name__=h_sum,l=v 2 @123\n"
+                "__name__=h_bucket,l=v,le=1.0 3 @123 #{t=x}0.5@9007\n"
+                "__name__=h_bucket,l=v,le=+Inf 4 @123\nHELP i help\nTYPE i 4\n"
+                "__name__=i_count,l=v 0 @123\n__name__=i_sum,l=v 0 @123\n"
+                "__name__=i_bucket,l=v,le=+Inf 6 @123\n");
+}
+
+// An integer histogram with empty buckets to be cut out, classic buckets, and exemplars.
+static void put_native_family(struct buf *b)
+{
+    struct family_marks m = family_begin(b, "n", 4, 7);
+    size_t packed;
+
+    proto_put_varint(b, 1, 12);
+    proto_put_double(b, 2, 3.5);
+    proto_put_sint(b, 5, -1);
+    proto_put_double(b, 6, 0.25);
+    proto_put_varint(b, 7, 2);
+    put_span(b, 12, -2, 3);
+    put_span(b, 12, 0, 1); // goes on where the one before ended
+    put_span(b, 12, 4, 2);
+    packed = proto_begin(b, 13); // counts 0 3 1 0 5 1
+    for (int i = 0; i < 6; i++)
+        buf_varint(b, zigzag((const int64_t[]){ 0, 3, -2, -1, 5, -4 }[i]));
+    proto_end(b, packed);
+    put_span(b, 9, 1, 1);
+    proto_put_sint(b, 10, 4); // not packed
+    put_bucket(b, 1, 3, "x");
+    put_exemplar(b, 16, "a", 5);
+    put_exemplar(b, 16, "b", 0); // no time: left out
+    put_exemplar(b, 16, "c", 6);
+    family_end(b, m);
+}
+
+TEST(proto_native_histogram)
+{
+    OWNED(buf_fini) struct buf b = { 0 };
+    static const char native[] =
+        "HELP n help\nTYPE n 3\n__name__=n,l=v schema=-1 int zero=2/0.25 count=12 sum=3.5 "
+        "n+1:4 p-1:3,1 p+5:5,1 @123 #{t=a}0.5@5007 #{t=c}0.5@6007\n";
+    static const char classic[] = "__name__=n_count,l=v 12 @123\n__name__=n_sum,l=v 3.5 @123\n"
+                                  "__name__=n_bucket,l=v,le=1.0 3 @123 #{t=x}0.5@9007\n"
+                                  "__name__=n_bucket,l=v,le=+Inf 12 @123\n";
+    OWNED(buf_fini) struct buf both = { 0 }, only = { 0 };
+
+    put_native_family(&b);
+    buf_printf(&both, "%s%s", native, classic);
+    buf_printf(&only, "HELP n help\nTYPE n 3\n%s", classic);
+    check_proto((struct expo_options){ 0 }, &b, native);
+    check_proto((struct expo_options){ .always_classic = true }, &b, buf_cstr(&both));
+    check_proto((struct expo_options){ .no_native_histograms = true }, &b, buf_cstr(&only));
+}
+
+TEST(proto_float_histogram)
+{
+    OWNED(buf_fini) struct buf b = { 0 };
+    struct family_marks m = family_begin(&b, "f", 5, 7);
+
+    proto_put_double(&b, 4, 2.5);
+    proto_put_double(&b, 8, 0.5);
+    put_span(&b, 12, 3, 2);
+    size_t packed = proto_begin(&b, 14);
+    buf_le64(&b, double_bits(1.5));
+    buf_le64(&b, double_bits(0.5));
+    proto_end(&b, packed);
+    put_bucket(&b, 1, 3, "x");
+    family_end(&b, m);
+    check_proto((struct expo_options){ 0 }, &b,
+                "HELP f help\nTYPE f 4\n__name__=f,l=v schema=0 gauge zero=0.5/0 count=2.5 sum=0 "
+                "p+3:1.5,0.5 @123 #{t=x}0.5@9007\n");
+}
+
+TEST(proto_refusals)
+{
+    OWNED(buf_fini) struct buf b = { 0 };
+    OWNED(buf_fini) struct buf odd = { 0 };
+    struct family_marks m;
+
+    check_proto(
+        (struct expo_options){ 0 },
+        &(struct buf){ .p = (char[]){ "\x05"
+                                      "abc" },
+                       .n = 4 },
+        "0:0 clientpb: insufficient length of buffer, expected at least 6 bytes, got 4 bytes");
+    check_proto((struct expo_options){ 0 }, &(struct buf){ .p = (char[]){ "\xff\xff" }, .n = 2 },
+                "0:0 clientpb: invalid varint encountered");
+    m = family_begin(&b, "h", 4, 7);
+    put_span(&b, 12, 0, 3);
+    proto_put_sint(&b, 13, 1);
+    family_end(&b, m);
+    check_proto(
+        (struct expo_options){ 0 }, &b,
+        "HELP h help\nTYPE h 3\n0:0 histogram \"h\": positive side: spans require 3 buckets, "
+        "have 1");
+    m = family_begin(&odd, "x", 9, 7);
+    family_end(&odd, m);
+    check_proto((struct expo_options){ 0 }, &odd, "0:0 unknown metric type for metric \"x\": 9");
+}
+
 /* ---- the known series ---- */
 
 static void check_hits(struct str before, struct str after, size_t hits)
