@@ -426,6 +426,8 @@ void http_server_close(struct http_server *s)
         xfree(s->loops[i].listeners);
         xfree(s->loops[i].scratch);
         xfree(s->loops[i].codes);
+        for (unsigned n = 0; n < s->loops[i].spare_count; n++)
+            buf_fini(&s->loops[i].spares[n]);
     }
     for (size_t i = 0; i < s->loop_count * s->options.listen_count; i++)
         file_close(s->fds[i]);

@@ -95,6 +95,7 @@ static void sent(struct http_conn *c, size_t n)
         n -= left;
         c->out = o->next;
         o->next = NULL;
+        http_spare_put(c->loop, &o->body);
         http_out_free(o);
     }
     if (!c->out)
@@ -233,6 +234,7 @@ static void dispatch(struct http_conn *c)
 
     c->state = HTTP_CONN_RUN;
     x->pub.req.body = buf_view(&x->body_in);
+    x->body = http_spare_take(c->loop);
     x->dispatched = true;
     atomic_fetch_add_explicit(&x->server->running, 1, memory_order_relaxed);
     if (pool && pool_submit(pool, http_exchange_run, x, &e))
@@ -316,6 +318,7 @@ static void begin_body(struct http_conn *c, bool more)
         return;
     }
     c->state = HTTP_CONN_BODY;
+    x->body_in = http_spare_take(c->loop);
     if (x->expect_continue && !more)
         send_continue(c);
 }

@@ -34,6 +34,9 @@ enum {
     HTTP_BODY_GRACE_MS = 10000, // before the minimum rate of a request body counts
     HTTP_BODY_RATE_MIN = 1024,  // bytes per second
     HTTP_PEER_SIZE = 60,
+    HTTP_SPARES = 8, // buffers a loop keeps for the next requests
+    HTTP_SPARE_MIN = 4 << 10,
+    HTTP_SPARE_MAX = 512 << 10, // larger ones go back to the heap
 };
 
 struct http_out { // a piece of a reply on its way to the socket
@@ -143,6 +146,9 @@ struct http_server_loop {
     atomic_bool paused;      // accepting waits for a free connection
     bool listening;
     char *scratch; // HTTP_READ_SIZE
+    // Bodies come from here and return: fresh heap pages cost more than all else of a large POST.
+    struct buf spares[HTTP_SPARES];
+    unsigned spare_count;
     // requests by route and code, found without the registry's lock
     struct http_code_metric (*codes)[4];
 };
@@ -188,12 +194,14 @@ void http_exchange_collect(struct loop_task *t);     // takes over what the hand
 
 /* ---- reply ---- */
 struct http_exchange_priv *http_exchange_new(struct http_conn *c);
-void http_exchange_free(struct http_exchange_priv *x);
-void http_exchange_run(void *exchange); // before, handler, end of the reply
+void http_exchange_free(struct http_exchange_priv *x); // on the loop
+void http_exchange_run(void *exchange);                // before, handler, end of the reply
 // A refusal by the server itself; the connection closes after it.
 void http_exchange_refuse(struct http_exchange_priv *x, int status, const char *text);
 void http_exchange_gone(struct http_exchange_priv *x); // loop: wakes and cancels the handler
 void http_out_free(struct http_out *o);
+struct buf http_spare_take(struct http_server_loop *l);         // on the loop; empty
+void http_spare_put(struct http_server_loop *l, struct buf *b); // on the loop; *b is empty after
 static inline size_t http_out_size(const struct http_out *o)
 {
     return o->head.n + o->body.n + o->tail.n;

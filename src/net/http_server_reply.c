@@ -72,6 +72,22 @@ static struct http_exchange_priv *priv(struct http_exchange *x)
     return CONTAINER_OF(x, struct http_exchange_priv, pub);
 }
 
+struct buf http_spare_take(struct http_server_loop *l)
+{
+    return l->spare_count ? l->spares[--l->spare_count] : (struct buf){ 0 };
+}
+
+void http_spare_put(struct http_server_loop *l, struct buf *b)
+{
+    if (b->cap < HTTP_SPARE_MIN || b->cap > HTTP_SPARE_MAX || l->spare_count == HTTP_SPARES) {
+        buf_fini(b);
+        return;
+    }
+    buf_reset(b);
+    l->spares[l->spare_count++] = *b;
+    *b = (struct buf){ 0 };
+}
+
 struct http_exchange_priv *http_exchange_new(struct http_conn *c)
 {
     struct http_exchange_priv *x = xcalloc(1, sizeof *x);
@@ -106,8 +122,8 @@ void http_exchange_free(struct http_exchange_priv *x)
     if (!x)
         return;
     http_out_free(x->out);
-    buf_fini(&x->body_in);
-    buf_fini(&x->body);
+    http_spare_put(x->loop, &x->body_in);
+    http_spare_put(x->loop, &x->body);
     compress_writer_free(x->z);
     cond_fini(&x->drained);
     mutex_fini(&x->mu);
