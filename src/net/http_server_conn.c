@@ -234,7 +234,8 @@ static void dispatch(struct http_conn *c)
 
     c->state = HTTP_CONN_RUN;
     x->pub.req.body = buf_view(&x->body_in);
-    x->body = http_spare_take(c->loop);
+    if (!x->body.p)
+        x->body = http_spare_take(c->loop);
     x->dispatched = true;
     atomic_fetch_add_explicit(&x->server->running, 1, memory_order_relaxed);
     if (pool && pool_submit(pool, http_exchange_run, x, &e))

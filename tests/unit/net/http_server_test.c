@@ -602,6 +602,7 @@ TEST(http_server_refuses_and_closes)
 
         ask(&f, str_c(t->in), &r);
         CHECK_F(r.head.status == t->status && r.closed, "%s: %d", t->in, r.head.status);
+        CHECK(r.body.n > 15 && r.body.p[r.body.n - 1] == '\n'); // says why
     }
 }
 
