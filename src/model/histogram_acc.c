@@ -155,11 +155,10 @@ static bool widen_flat(const struct hist_buckets *b, int32_t schema, struct hist
 
 static void widen_zero(struct hist_acc *x, double threshold)
 {
-    struct hist_zero z = { .threshold = threshold };
+    struct hist_zero z = { .threshold = threshold, .comp = x->zero_comp };
 
     do { // again with the positive side when the negative one raised the threshold
-        z.count = x->h.zero_count;
-        z.comp = x->zero_comp;
+        z.count = x->h.zero_count; // the compensation goes on, as upstream's does
         widen_flat(&x->pos, x->h.schema, &z);
     } while (widen_flat(&x->neg, x->h.schema, &z));
     x->h.zero_count = z.count;
@@ -525,20 +524,27 @@ bool hist_acc_overflows(const struct hist_acc *x)
     return isinf(peak(x));
 }
 
+// Buckets within the zero bucket keep their rounded counts, as upstream leaves them.
+static void fold_side(struct hist_acc *x, struct hist_buckets *b)
+{
+    bool covered = x->h.zero_threshold > 0;
+
+    for (uint32_t i = 0; i < b->n; i++) {
+        covered = covered && hist_bound(b->index[i], x->h.schema) <= x->h.zero_threshold;
+        if (!covered)
+            b->count[i] += b->comp[i];
+        b->comp[i] = 0;
+    }
+}
+
 void hist_acc_fold(struct hist_acc *x)
 {
     x->h.zero_count += x->zero_comp;
     x->h.count += x->count_comp;
     x->h.sum += x->sum_comp;
     x->zero_comp = x->count_comp = x->sum_comp = 0;
-    for (uint32_t i = 0; i < x->pos.n; i++) {
-        x->pos.count[i] += x->pos.comp[i];
-        x->pos.comp[i] = 0;
-    }
-    for (uint32_t i = 0; i < x->neg.n; i++) {
-        x->neg.count[i] += x->neg.comp[i];
-        x->neg.comp[i] = 0;
-    }
+    fold_side(x, &x->pos);
+    fold_side(x, &x->neg);
 }
 
 struct hist_side hist_side_build(struct arena *a, const int32_t *index, const double *count,

@@ -279,11 +279,12 @@ static struct kept trim_zero(const struct trim *t, const struct histogram *h, bo
     double lower = positive && !negative ? 0 : -h->zero_threshold;
     double upper = negative && !positive ? 0 : h->zero_threshold;
     double v = t->bound;
+    struct kept all = { h->zero_count, (lower + upper) / 2 }, none = { 0, 0 };
 
-    if (t->upper ? v <= lower : v >= upper)
-        return (struct kept){ 0, 0 };
-    if (t->upper ? v >= upper : v <= lower)
-        return (struct kept){ h->zero_count, (lower + upper) / 2 };
+    if (v <= lower)
+        return t->upper ? none : all;
+    if (v >= upper)
+        return t->upper ? all : none;
     if (t->upper)
         return (struct kept){ h->zero_count * ((v - lower) / (upper - lower)), (lower + v) / 2 };
     return (struct kept){ h->zero_count * ((upper - v) / (upper - lower)), (v + upper) / 2 };
@@ -347,8 +348,7 @@ struct hist_zero hist_zero_widened(const struct histogram *h, double threshold)
     if (threshold == h->zero_threshold)
         return z;
     do { // again with the positive side when the negative one raised the threshold
-        z.count = h->zero_count;
-        z.comp = 0;
+        z.count = h->zero_count; // the compensation goes on, as upstream's does
         widen_side(h, &h->pos, &z);
     } while (widen_side(h, &h->neg, &z));
     return z;

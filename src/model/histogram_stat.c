@@ -31,13 +31,15 @@ static double value_in(const struct histogram *h, const struct hist_bucket *b, d
     return -exp2(high + (low - high) * (1 - fraction));
 }
 
+/*
+ * Tells whether observations are missing from the buckets. *b becomes the highest bucket: upstream
+ * goes on with that one, not with the one that holds the rank, and answers are to be equal.
+ */
 static void note_skew(const struct histogram *h, struct hist_iter *it, double count,
-                      unsigned *notes)
+                      struct hist_bucket *b, unsigned *notes)
 {
-    struct hist_bucket b;
-
-    while (histogram_iter_next(it, &b))
-        count += b.count;
+    while (histogram_iter_next(it, b))
+        count += b->count;
     if (count < h->count)
         *notes |= HIST_NOTE_NAN_SKEW;
 }
@@ -92,10 +94,10 @@ double histogram_quantile(const struct histogram *h, double q, unsigned *notes)
         *notes |= HIST_NOTE_QUANTILE_NAN;
         return double_from_bits(SAMPLE_NAN_BITS);
     }
-    value = value_in(h, &b, (up ? rank - (count - b.count) : count - rank) / b.count);
+    rank = up ? rank - (count - b.count) : count - rank;
     if (has_nan)
-        note_skew(h, &it, count, notes);
-    return value;
+        note_skew(h, &it, count, &b, notes);
+    return value_in(h, &b, rank / b.count);
 }
 
 /* Where a bound falls into the ranks of a histogram, found while walking up. */
