@@ -79,13 +79,20 @@ static const struct unit {
               { "s", MS_SECOND },
               { "ms", 1 } };
 
-// The unit at the cursor, NULL: none. "ms" before "m".
-static const struct unit *unit_at(const struct cursor *c)
+// What stands between one number and the next.
+static struct str unit_text(const struct cursor *c)
 {
-    if (cursor_peek(c, 0) == 'm' && cursor_peek(c, 1) == 's')
-        return &units[ARRAY_LEN(units) - 1];
-    for (size_t i = 0; i < ARRAY_LEN(units) - 1; i++)
-        if (cursor_peek(c, 0) == units[i].name[0])
+    size_t n = 0;
+
+    while (cursor_peek(c, n) >= 0 && (cursor_peek(c, n) < '0' || cursor_peek(c, n) > '9'))
+        n++;
+    return str_of(c->p, n);
+}
+
+static const struct unit *unit_find(struct str name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(units); i++)
+        if (str_eq_c(name, units[i].name))
             return &units[i];
     return NULL;
 }
@@ -121,7 +128,11 @@ bool duration_parse(struct str s, int64_t *out_ms, struct err *e)
             return err_at(e, at, ERR_INVALID, "not a valid duration string: \"%.*s\"", STRF(s));
         if (!digits_at(&c, &n))
             return err_at(e, at, ERR_LIMIT, "duration out of range");
-        const struct unit *u = unit_at(&c);
+        struct str name = unit_text(&c);
+        const struct unit *u = unit_find(name);
+        if (!u && name.n)
+            return err_at(e, at, ERR_INVALID, "unknown unit \"%.*s\" in duration \"%.*s\"",
+                          STRF(name), STRF(s));
         if (!u || u->ms >= last)
             return err_at(e, at, ERR_INVALID, "not a valid duration string: \"%.*s\"", STRF(s));
         if (__builtin_mul_overflow(n, u->ms, &n) || __builtin_add_overflow(sum, n, &sum) ||
