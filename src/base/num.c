@@ -154,11 +154,43 @@ size_t num_format_e(double v, char *out)
     return n ? n : num_shim_format(v, 'e', out, NUM_TEXT_MAX);
 }
 
+/*
+ * A whole number of 2^53 and more: the shortest digits, then zeros. The library's own plain form
+ * writes all digits of the binary value here, most of which mean nothing.
+ */
+static size_t format_large(double v, char *out)
+{
+    char e[NUM_TEXT_MAX];
+    size_t n = num_shim_format(v, 'e', e, sizeof e), at = 0, used = 0;
+    int exponent = 0, digits = 0;
+    size_t mark = n;
+
+    for (size_t i = 0; i < n; i++)
+        if (e[i] == 'e')
+            mark = i;
+    for (size_t i = mark + 2; i < n; i++) // the exponent is positive: "e+20"
+        exponent = exponent * 10 + (e[i] - '0');
+    if (e[0] == '-')
+        out[used++] = e[at++];
+    for (; at < mark; at++) {
+        if (e[at] == '.')
+            continue;
+        out[used++] = e[at];
+        digits++;
+    }
+    for (; digits <= exponent; digits++)
+        out[used++] = '0';
+    assert(digits == exponent + 1);
+    return used;
+}
+
 size_t num_format_f(double v, char *out)
 {
     size_t n = format_special(v, out);
 
-    return n ? n : num_shim_format(v, 'f', out, NUM_TEXT_MAX);
+    if (n)
+        return n;
+    return fabs(v) >= 0x1p53 ? format_large(v, out) : num_shim_format(v, 'f', out, NUM_TEXT_MAX);
 }
 
 // Small whole numbers, by far the most common values. 0: not such a one.
