@@ -18,7 +18,7 @@ struct shim_group {
     size_t n;
 };
 // regex_shim.cc
-void *regex_shim_new(const char *p, size_t n, int *code, char *arg, size_t arg_room);
+void *regex_shim_new(const char *p, size_t n, bool dot_nl, int *code, char *arg, size_t arg_room);
 void regex_shim_free(void *re);
 bool regex_shim_match(const void *re, const char *p, size_t n, size_t from, bool whole,
                       struct shim_group *group, int groups);
@@ -248,12 +248,9 @@ bool regex_new(struct regex **out, struct str pattern, unsigned flags, struct er
             return err_set(e, ERR_INVALID, "error parsing regexp: invalid escape sequence: `\\C`");
     r->pattern = arena_str(&r->arena, pattern);
     r->anchored = flags & REGEX_ANCHORED;
-    if (r->anchored)
-        buf_lit(&text, "(?s:");
     rewrite(pattern, &text);
-    if (r->anchored)
-        buf_char(&text, ')');
-    r->re = regex_shim_new(text.p ? text.p : "", text.n, &code, arg, sizeof arg);
+    // Not wrapped in (?s:…): a pattern such as "a) (b" would then be a valid one.
+    r->re = regex_shim_new(text.p ? text.p : "", text.n, r->anchored, &code, arg, sizeof arg);
     if (!r->re && arg[0])
         return err_set(e, ERR_INVALID, "error parsing regexp: %s: `%s`", code_text(code), arg);
     if (!r->re)

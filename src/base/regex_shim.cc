@@ -10,7 +10,7 @@ struct shim_group {
     const char *p;
     size_t n;
 };
-void *regex_shim_new(const char *p, size_t n, int *code, char *arg, size_t arg_room);
+void *regex_shim_new(const char *p, size_t n, bool dot_nl, int *code, char *arg, size_t arg_room);
 void regex_shim_free(void *re);
 bool regex_shim_match(const void *re, const char *p, size_t n, size_t from, bool whole, shim_group *group,
                       int groups);
@@ -20,13 +20,13 @@ const char *regex_shim_group_name(const void *re, int i);
 
 static const int64_t kMemMax = 16 << 20;
 
-void *regex_shim_new(const char *p, size_t n, int *code, char *arg, size_t arg_room)
+void *regex_shim_new(const char *p, size_t n, bool dot_nl, int *code, char *arg, size_t arg_room)
 {
     RE2::Options options;
 
     options.set_log_errors(false);
     options.set_max_mem(kMemMax);
-    options.set_dot_nl(false);
+    options.set_dot_nl(dot_nl);
     RE2 *re = new RE2(re2::StringPiece(p, n), options);
     if (re->ok())
         return re;

@@ -57,17 +57,18 @@ TEST(errors_name_the_cause)
 {
     static const struct {
         const char *re, *text;
-    } cases[] = { { "[a", "missing closing ]: `[a`" },
-                  { "a(b", "missing closing )" },
-                  { "*a", "repetition" },
-                  { "\\C", "invalid escape" },
-                  { "a{1001}", "repeat" } };
+    } cases[] = { { "[a", "missing closing ]: `[a`" }, { "a(b", "missing closing )" },
+                  { "a) (b", "unexpected )" },         { "*a", "repetition" },
+                  { "\\C", "invalid escape" },         { "a{1001}", "repeat" } };
 
     FOR_CASES (t, cases) {
         struct regex *r = NULL;
         struct err e = { 0 };
         CHECK(!regex_new(&r, str_c(t->re), 0, &e) && !r);
         CHECK_F(strstr(e.text, t->text), "%s gave: %s", t->re, e.text);
+        e = (struct err){ 0 };
+        CHECK(!regex_new(&r, str_c(t->re), REGEX_ANCHORED, &e) && !r);
+        CHECK_F(strstr(e.text, t->text), "%s, anchored, gave: %s", t->re, e.text);
     }
 }
 
