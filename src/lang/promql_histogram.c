@@ -1,0 +1,312 @@
+/*
+ * promql_histogram.c - native histograms in series lines: {{schema:1 count:3 buckets:[1 2]}}.
+ */
+// SPDX-License-Identifier: Apache-2.0
+#include "lang/promql_series_priv.h"
+
+#include "model/histogram_ops.h"
+
+struct floats {
+    VEC(double) v;
+};
+
+struct literal {
+    unsigned seen; // bit per key, T_SUM_DESC first
+    double sum, count, zero_count, zero_threshold;
+    int64_t schema, offset, n_offset;
+    struct floats buckets, n_buckets, custom;
+    enum hist_reset reset;
+    bool is_hint_set;
+};
+
+static const char *key_name(enum tok t)
+{
+    static const char *const names[] = {
+        "sum",       "count",    "schema",     "offset",        "n_offset",           "buckets",
+        "n_buckets", "z_bucket", "z_bucket_w", "custom_values", "counter_reset_hint",
+    };
+
+    return names[t - T_SUM_DESC];
+}
+
+static bool is_key(enum tok t)
+{
+    return t >= T_SUM_DESC && t <= T_RESET_HINT_DESC;
+}
+
+/* ---- values of keys; each falls back on false ---- */
+
+static bool parse_int(struct parser *p, int64_t *out)
+{
+    uint64_t v;
+    bool negative = parser_peek(p) == T_SUB;
+
+    if (negative)
+        parser_take(p);
+    if (!parse_repetition(p, &v))
+        return false;
+    *out = (int64_t)(negative ? 0 - v : v);
+    return true;
+}
+
+// Up to and with the right bracket; what does not belong inside is dropped without a word.
+static bool parse_buckets_rest(struct parser *p, struct floats *out)
+{
+    for (;;) {
+        enum tok t = parser_peek(p);
+        bool number = false;
+
+        if (t == T_RIGHT_BRACKET) {
+            parser_take(p);
+            return true;
+        }
+        if (t == T_SPACE) {
+            parser_take(p);
+            t = parser_peek(p);
+            if (t == T_RIGHT_BRACKET)
+                continue;
+            number = t == T_NUMBER || t == T_DURATION || t == T_ADD || t == T_SUB;
+        }
+        double v;
+        if (number && parse_signed_number(p, &v)) {
+            *vec_push_in(p->a, &out->v) = v;
+            continue;
+        }
+        if (p->aborted || (!number && parser_miss(p) == MISS_ABORT))
+            return false;
+    }
+}
+
+static bool parse_buckets(struct parser *p, struct floats *out)
+{
+    struct token t;
+    double v;
+
+    if (!parser_expect(p, T_LEFT_BRACKET, &t) || !parse_signed_number(p, &v))
+        return false;
+    *vec_push_in(p->a, &out->v) = v;
+    return parse_buckets_rest(p, out);
+}
+
+static bool parse_hint(struct parser *p, struct literal *l)
+{
+    enum tok t = parser_peek(p);
+
+    if (t < T_RESET_UNKNOWN || t > T_RESET_GAUGE) {
+        parser_miss(p);
+        return false;
+    }
+    parser_take(p);
+    static const enum hist_reset hints[] = { HIST_RESET_UNKNOWN, HIST_RESET_YES, HIST_RESET_NO,
+                                             HIST_RESET_GAUGE };
+    l->reset = hints[t - T_RESET_UNKNOWN];
+    l->is_hint_set = true;
+    return true;
+}
+
+static bool parse_key_value(struct parser *p, struct literal *l, enum tok key)
+{
+    double *number = key == T_SUM_DESC        ? &l->sum
+                     : key == T_COUNT_DESC    ? &l->count
+                     : key == T_Z_BUCKET_DESC ? &l->zero_count
+                                              : NULL;
+
+    if (number)
+        return parse_signed_number(p, number);
+    switch (key) {
+    case T_Z_BUCKET_W_DESC:
+        if (parser_peek(p) == T_ADD || p->look == T_SUB) {
+            parser_miss(p);
+            return false;
+        }
+        return parse_signed_number(p, &l->zero_threshold);
+    case T_SCHEMA_DESC:
+        return parse_int(p, &l->schema);
+    case T_OFFSET_DESC:
+        return parse_int(p, &l->offset);
+    case T_N_OFFSET_DESC:
+        return parse_int(p, &l->n_offset);
+    case T_BUCKETS_DESC:
+        return parse_buckets(p, &l->buckets);
+    case T_N_BUCKETS_DESC:
+        return parse_buckets(p, &l->n_buckets);
+    case T_CUSTOM_VALUES_DESC:
+        return parse_buckets(p, &l->custom);
+    default:
+        return parse_hint(p, l);
+    }
+}
+
+// `key:value`; the key is next. A key that was there before keeps its first value.
+static bool parse_key(struct parser *p, struct literal *l)
+{
+    enum tok key = parser_take(p).t;
+    unsigned bit = 1u << (key - T_SUM_DESC);
+    struct literal again = { 0 };
+    struct token colon;
+    bool repeated = l->seen & bit;
+
+    if (!parser_expect(p, T_COLON, &colon) || !parse_key_value(p, repeated ? &again : l, key))
+        return false;
+    l->seen |= bit;
+    if (repeated)
+        parser_error(p, 0, 0, "duplicate key \"%s\" in histogram", key_name(key));
+    return true;
+}
+
+/* ---- literals ---- */
+
+// Behind the first key, up to and with the closing braces. Catches errors. False: aborted.
+static bool parse_literal_rest(struct parser *p, struct literal *l)
+{
+    for (;;) {
+        enum tok t = parser_peek(p);
+        enum miss miss = MISS_ERROR;
+
+        if (t == T_CLOSE_HIST) {
+            parser_take(p);
+            return true;
+        }
+        if (t == T_SPACE) {
+            parser_take(p);
+            t = parser_peek(p);
+            if (t == T_CLOSE_HIST)
+                continue;
+            if (is_key(t)) {
+                if (parse_key(p, l))
+                    continue;
+            } else {
+                miss = parser_miss(p);
+            }
+        } else {
+            miss = parser_miss(p);
+        }
+        if (p->aborted)
+            return false;
+        if (miss == MISS_ERROR)
+            parser_unexpected(p, "histogram description",
+                              "histogram description key, e.g. buckets:[5 10 7]");
+    }
+}
+
+static bool parse_literal(struct parser *p, struct literal *l)
+{
+    struct token t;
+
+    if (!parser_expect(p, T_OPEN_HIST, &t))
+        return false;
+    if (parser_peek(p) == T_CLOSE_HIST) {
+        parser_take(p);
+        return true;
+    }
+    if (p->look == T_SPACE) {
+        parser_take(p);
+        return parser_expect(p, T_CLOSE_HIST, &t);
+    }
+    if (!is_key(p->look)) {
+        parser_miss(p);
+        return false;
+    }
+    return parse_key(p, l) && parse_literal_rest(p, l);
+}
+
+static struct hist_side build_side(struct parser *p, const struct floats *buckets, int64_t offset)
+{
+    if (buckets->v.n == 0)
+        return (struct hist_side){ 0 };
+    struct hist_span *span = arena_new(p->a, struct hist_span);
+    *span = (struct hist_span){ (int32_t)offset, (uint32_t)buckets->v.n };
+    return (struct hist_side){ span, buckets->v.v, 1, (uint32_t)buckets->v.n };
+}
+
+static const struct histogram *build(struct parser *p, const struct literal *l)
+{
+    struct histogram *h = arena_new(p->a, struct histogram);
+
+    h->schema = (int32_t)l->schema;
+    h->reset = l->reset;
+    h->sum = l->sum;
+    h->count = l->count;
+    h->zero_count = l->zero_count;
+    h->zero_threshold = l->zero_threshold;
+    h->custom = l->custom.v.v;
+    h->custom_n = (uint32_t)l->custom.v.n;
+    h->pos = build_side(p, &l->buckets, l->offset);
+    h->neg = build_side(p, &l->n_buckets, l->n_offset);
+    return h;
+}
+
+/* ---- expansion ---- */
+
+// How many sums of these may be made: each takes memory of its own.
+static uint64_t expansion_max(const struct histogram *base, const struct histogram *inc)
+{
+    enum { COUNTS_MAX = 1 << 22, COUNTS_LEAST = 32 };
+    uint64_t counts = (uint64_t)base->pos.buckets + base->neg.buckets + inc->pos.buckets +
+                      inc->neg.buckets + base->custom_n + COUNTS_LEAST;
+
+    return COUNTS_MAX / counts;
+}
+
+// base, base+inc, base+inc+inc, …: n + 1 values. Wrong layouts are reported.
+static bool expand(struct parser *p, struct seq *out, const struct histogram *base,
+                   const struct histogram *inc, bool subtract, struct promql_seq_value v,
+                   uint64_t n)
+{
+    struct hist_acc acc;
+
+    hist_acc_init(&acc, p->a);
+    hist_acc_set(&acc, base);
+    v.hist = base;
+    *vec_push_in(p->a, &out->values) = v;
+    for (; n; n--) {
+        if (acc.h.schema > inc->schema) {
+            parser_error_here(p, "error combining histograms: cannot merge from schema %d to %d",
+                              (int)inc->schema, (int)acc.h.schema);
+            return true;
+        }
+        unsigned notes = subtract ? hist_acc_sub(&acc, inc) : hist_acc_add(&acc, inc);
+        if (notes & HIST_NOTE_INCOMPATIBLE) {
+            parser_error_here(p, "cannot apply this operation on histograms with a mix of "
+                                 "exponential and custom bucket schemas");
+            return true;
+        }
+        v.hist = hist_acc_get(&acc, p->a, false);
+        *vec_push_in(p->a, &out->values) = v;
+    }
+    return true;
+}
+
+bool parse_histogram_item(struct parser *p, struct seq *out)
+{
+    struct literal l = { 0 }, step = { 0 };
+    uint64_t n = 0;
+
+    if (!parse_literal(p, &l))
+        return false;
+    const struct histogram *base = build(p, &l);
+    struct promql_seq_value v = { .hist = base, .counter_reset_hint_set = l.is_hint_set };
+    enum tok t = parser_peek(p);
+    if (t == T_ADD || t == T_SUB) {
+        struct token times;
+        parser_take(p);
+        if (!parse_literal(p, &step) || !parser_expect(p, T_TIMES, &times) ||
+            !parse_repetition(p, &n))
+            return false;
+        const struct histogram *inc = build(p, &step);
+        if (!seq_reserve(p, out, n > expansion_max(base, inc) ? UINT64_MAX : n + 1))
+            return false;
+        v.counter_reset_hint_set = step.is_hint_set;
+        return expand(p, out, base, inc, t == T_SUB, v, n);
+    }
+    if (t == T_TIMES) {
+        parser_take(p);
+        if (!parse_repetition(p, &n))
+            return false;
+    }
+    if (!seq_reserve(p, out, n == UINT64_MAX ? n : n + 1))
+        return false;
+    for (uint64_t i = 0; i <= n; i++)
+        *vec_push_in(p->a, &out->values) = v;
+    return true;
+}
