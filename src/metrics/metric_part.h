@@ -76,6 +76,10 @@ void metric_part_doom(struct metric_part *p); // unlink the file at the last put
 const struct part_info *metric_part_info(const struct metric_part *p);
 const char *metric_part_path(const struct metric_part *p);
 bool metric_part_has_exemplars(const struct metric_part *p);
+struct metric_part_sections { // bytes on disk, without indexes
+    uint64_t values_bytes, times_bytes, histograms_bytes, starts_bytes, exemplars_bytes;
+};
+void metric_part_sections(const struct metric_part *p, struct metric_part_sections *out);
 
 /*
  * Growing columns of samples of one series. Zero is valid and empty; reset keeps the memory.
@@ -98,6 +102,9 @@ void sample_columns_reserve(struct sample_columns *c, size_t more);
 // One row; hist NULL: a float; start_ms 0: unknown. hist is borrowed.
 void sample_columns_push(struct sample_columns *c, int64_t t_ms, double value,
                          const struct histogram *hist, int64_t start_ms);
+// For who writes the arrays itself: rows before are given NULL and 0.
+void sample_columns_need_hist(struct sample_columns *c);
+void sample_columns_need_start(struct sample_columns *c);
 static inline struct series_samples sample_columns_view(const struct sample_columns *c)
 {
     return (struct series_samples){ c->t_ms, c->value, c->has_hist ? c->hist : NULL,
