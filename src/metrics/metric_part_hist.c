@@ -333,13 +333,13 @@ bool hist_pages_finish(struct hist_pages *p, struct err *e)
 
 /* ---- reading ---- */
 
-void hist_walk_init(struct hist_walk *w, struct part *p, enum page_use use)
+void hist_reader_init(struct hist_reader *w, struct part *p, enum page_use use)
 {
-    *w = (struct hist_walk){ 0 };
+    *w = (struct hist_reader){ 0 };
     part_walk_init(&w->pages, p, SECTION_HISTOGRAMS, use);
 }
 
-void hist_walk_fini(struct hist_walk *w)
+void hist_reader_fini(struct hist_reader *w)
 {
     block_reader_free(w->reader);
     page_put(w->page);
@@ -347,13 +347,13 @@ void hist_walk_fini(struct hist_walk *w)
     arena_fini(&w->scratch);
 }
 
-static bool corrupt(const struct hist_walk *w, const char *what, struct err *e)
+static bool corrupt(const struct hist_reader *w, const char *what, struct err *e)
 {
     return err_set(e, ERR_CORRUPT, "part %s: page at offset %llu: %s", part_path(w->pages.part),
                    (unsigned long long)w->pages.entry.offset, what);
 }
 
-static bool find_record(struct hist_walk *w, uint64_t number, struct bytes *out, struct err *e)
+static bool find_record(struct hist_reader *w, uint64_t number, struct bytes *out, struct err *e)
 {
     const struct page *page;
     int r = part_walk_find(&w->pages, number, e);
@@ -411,7 +411,7 @@ struct record {
 };
 
 // Spans and bounds go to `keep`, where the histograms will be, the rest to `scratch`.
-static bool get_head(struct hist_walk *w, struct bytes *b, struct arena *keep, size_t rows,
+static bool get_head(struct hist_reader *w, struct bytes *b, struct arena *keep, size_t rows,
                      struct record *out)
 {
     unsigned format = bytes_u8(b);
@@ -532,7 +532,7 @@ static void set_column(struct rows *r, const struct record *record, uint32_t id,
 }
 
 // All columns of the blocks; they must be those that the layouts want, each once.
-static bool get_columns(struct hist_walk *w, struct bytes *b, struct arena *a,
+static bool get_columns(struct hist_reader *w, struct bytes *b, struct arena *a,
                         const struct record *record, struct rows *r)
 {
     int64_t ints[CHUNK_VALUES_MAX];
@@ -565,8 +565,8 @@ static bool get_columns(struct hist_walk *w, struct bytes *b, struct arena *a,
     return next == want;
 }
 
-bool hist_walk_read(struct hist_walk *w, uint64_t number, size_t n, size_t from, size_t to,
-                    struct arena *a, const struct histogram **out, struct err *e)
+bool hist_reader_read(struct hist_reader *w, uint64_t number, size_t n, size_t from, size_t to,
+                      struct arena *a, const struct histogram **out, struct err *e)
 {
     struct bytes b;
     struct record record;

@@ -139,19 +139,19 @@ MUST_CHECK bool hist_pages_add(struct hist_pages *p, const struct histogram *con
                                uint64_t *number, struct err *e);
 MUST_CHECK bool hist_pages_finish(struct hist_pages *p, struct err *e);
 
-struct hist_walk { // reading records
+struct hist_reader { // reading records
     struct part_walk pages;
     const struct page *page;
     uint64_t page_number;
     struct block_reader *reader;
     struct arena scratch;
 };
-void hist_walk_init(struct hist_walk *w, struct part *p, enum page_use use);
-void hist_walk_fini(struct hist_walk *w);
+void hist_reader_init(struct hist_reader *w, struct part *p, enum page_use use);
+void hist_reader_fini(struct hist_reader *w);
 // Rows [from, to) of a record of n rows, in the arena: out[0..to−from).
-MUST_CHECK bool hist_walk_read(struct hist_walk *w, uint64_t number, size_t n, size_t from,
-                               size_t to, struct arena *a, const struct histogram **out,
-                               struct err *e);
+MUST_CHECK bool hist_reader_read(struct hist_reader *w, uint64_t number, size_t n, size_t from,
+                                 size_t to, struct arena *a, const struct histogram **out,
+                                 struct err *e);
 
 /* ---- metric_part_exemplar.c ---- */
 

@@ -17,7 +17,7 @@ struct metric_part_cursor {
     struct metric_part *part;
     unsigned flags;
     struct chunk_walk values, times, starts;
-    struct hist_walk hist;
+    struct hist_reader hist;
     struct time_entry time[TIME_CACHE];
 };
 
@@ -31,7 +31,7 @@ struct metric_part_cursor *metric_part_cursor_new(struct metric_part *p, unsigne
     chunk_walk_init(&c->values, p->part, SECTION_VALUES, use);
     chunk_walk_init(&c->times, p->part, SECTION_TIMES, use);
     chunk_walk_init(&c->starts, p->part, SECTION_STARTS, use);
-    hist_walk_init(&c->hist, p->part, use);
+    hist_reader_init(&c->hist, p->part, use);
     return c;
 }
 
@@ -42,7 +42,7 @@ void metric_part_cursor_free(struct metric_part_cursor *c)
     chunk_walk_fini(&c->values);
     chunk_walk_fini(&c->times);
     chunk_walk_fini(&c->starts);
-    hist_walk_fini(&c->hist);
+    hist_reader_fini(&c->hist);
     for (size_t i = 0; i < TIME_CACHE; i++)
         xfree(c->time[i].t_ms);
     metric_part_put(c->part);
@@ -143,8 +143,8 @@ static bool append_hist(struct metric_part_cursor *c, const struct slice *s,
     assert(out->arena);
     sample_columns_need_hist(out);
     memset(out->value + out->n, 0, (s->to - s->from) * sizeof *out->value);
-    return hist_walk_read(&c->hist, block_reader_link(w->reader, w->chunk), s->n, s->from, s->to,
-                          out->arena, out->hist + out->n, e);
+    return hist_reader_read(&c->hist, block_reader_link(w->reader, w->chunk), s->n, s->from, s->to,
+                            out->arena, out->hist + out->n, e);
 }
 
 // Start times of the chunk that `values` stands on, if there are any.
