@@ -206,7 +206,9 @@ struct conf_prometheus {
     struct conf_otlp otlp;
 };
 
+// Immutable once loaded, shared by reference.
 struct prom_config {
+    _Atomic unsigned refs;
     struct arena arena;
     struct str path, dir;
     struct conf_prometheus doc;
@@ -225,7 +227,7 @@ struct prom_config_options {
 
 /*
  * Reads and checks a file. *out is set on success; on failure too when problems are worth showing
- * (then prom_config_free it). *e: upstream's text, with position: "parsing YAML file x.yml: …".
+ * (then prom_config_put it). *e: upstream's text, with position: "parsing YAML file x.yml: …".
  */
 MUST_CHECK bool prom_config_load(const char *path, const struct prom_config_options *o,
                                  struct prom_config **out, struct err *e);
@@ -233,8 +235,9 @@ MUST_CHECK bool prom_config_load(const char *path, const struct prom_config_opti
 MUST_CHECK bool prom_config_parse(struct str text, const char *path,
                                   const struct prom_config_options *o, struct prom_config **out,
                                   struct err *e);
-void prom_config_free(struct prom_config *c);
-OWN_DEFINE(struct prom_config *, prom_config_free)
+struct prom_config *prom_config_get(struct prom_config *c);
+void prom_config_put(struct prom_config *c); // the last one frees; NULL is fine
+OWN_DEFINE(struct prom_config *, prom_config_put)
 // The effective configuration as /api/v1/status/config shows it.
 void prom_config_print(struct buf *b, const struct prom_config *c);
 void prom_config_print_scrape(struct buf *b, const struct conf_scrape *s);

@@ -4,6 +4,7 @@
  */
 // SPDX-License-Identifier: Apache-2.0
 #include <glob.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/file.h"
@@ -386,6 +387,7 @@ static bool read_scrape_files(struct prom_config *c, struct err *e)
 static struct prom_config *config_new(const char *path)
 {
     struct prom_config *c = xcalloc(1, sizeof *c);
+    c->refs = 1;
     size_t slash = str_rfind_char(str_c(path), '/');
 
     c->path = arena_str(&c->arena, str_c(path));
@@ -418,9 +420,16 @@ bool prom_config_load(const char *path, const struct prom_config_options *o,
     return prom_config_parse(text, path, o, out, e);
 }
 
-void prom_config_free(struct prom_config *c)
+struct prom_config *prom_config_get(struct prom_config *c)
 {
-    if (!c)
+    atomic_fetch_add_explicit(&c->refs, 1, memory_order_relaxed);
+    return c;
+}
+
+void prom_config_put(struct prom_config *c)
+{
+    // release and acquire: what other holders did is done before the memory goes
+    if (!c || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1)
         return;
     for (size_t i = 0; i < c->regex_count; i++)
         regex_free(c->regexes[i]);

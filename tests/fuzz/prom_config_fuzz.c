@@ -5,7 +5,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
-    OWNED(prom_config_free) struct prom_config *c = NULL;
+    OWNED(prom_config_put) struct prom_config *c = NULL;
     OWNED(buf_fini) struct buf b = { 0 };
     struct err e = { 0 };
 

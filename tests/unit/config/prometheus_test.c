@@ -36,7 +36,7 @@ static const struct {
 TEST(refusals_say_what_and_where)
 {
     FOR_CASES (t, bad) {
-        OWNED(prom_config_free) struct prom_config *c = NULL;
+        OWNED(prom_config_put) struct prom_config *c = NULL;
         struct err e = { 0 };
         CHECK_F(!prom_config_parse(str_c(t->in), "x.yml", NULL, &c, &e), "%s", t->in);
         CHECK_F(strstr(e.text, t->text) &&
@@ -52,7 +52,7 @@ TEST(refusals_say_what_and_where)
 
 TEST(jobs_inherit_and_paths_are_resolved)
 {
-    OWNED(prom_config_free) struct prom_config *c = NULL;
+    OWNED(prom_config_put) struct prom_config *c = NULL;
     static const char *const environ_[] = { "ZONE=eu", NULL };
     struct prom_config_options o = { .environ = environ_ };
     struct err e = { 0 };
@@ -93,7 +93,7 @@ TEST(corpus_files)
     CHECK_OK(json_parse(&a, text, &expected, &e), &e);
     CHECK_OK(file_list(&a, dir, &files, &e), &e);
     for (size_t i = 0; i < files.n; i++) {
-        OWNED(prom_config_free) struct prom_config *c = NULL;
+        OWNED(prom_config_put) struct prom_config *c = NULL;
         struct str name = files.v[i];
         if (!str_ends(name, STR(".yml")) || str_starts(name, STR("agent_mode")))
             continue;
@@ -130,7 +130,7 @@ TEST(examples_load)
     dir = arena_cstr(&a, str_c(dir));
     CHECK_OK(file_list(&a, dir, &files, &e), &e);
     for (size_t i = 0; i < files.n; i++) {
-        OWNED(prom_config_free) struct prom_config *c = NULL;
+        OWNED(prom_config_put) struct prom_config *c = NULL;
         if (str_ends(files.v[i], STR(".yml")) && str_find(files.v[i], STR("rules")) == STR_NPOS &&
             !str_starts(files.v[i], STR("web-config")))
             CHECK_F(prom_config_load(arena_printf(&a, "%s/%.*s", dir, STRF(files.v[i])).p, NULL, &c,
@@ -143,7 +143,7 @@ TEST(examples_load)
 static void golden_print(const char *records, const char *setup)
 {
     OWNED(arena_fini) struct arena a = { 0 };
-    OWNED(prom_config_free) struct prom_config *c = NULL;
+    OWNED(prom_config_put) struct prom_config *c = NULL;
     OWNED(buf_fini) struct buf got = { 0 };
     struct err e = { 0 };
     struct str text, want = STR_NONE;

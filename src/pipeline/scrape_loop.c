@@ -1,0 +1,252 @@
+// scrape_loop.c - the timer: which target is due, the call, the hand-over to a worker.
+// SPDX-License-Identifier: Apache-2.0
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "pipeline/scrape_priv.h"
+
+enum { SNAP_MS = 2, IDLE_MS = 1000 };
+
+/* ---- a binary heap by due time ---- */
+
+static bool is_before(const struct scrape_target *a, const struct scrape_target *b)
+{
+    return a->due_mono_ns < b->due_mono_ns;
+}
+
+static void heap_up(struct scraper *s, size_t i)
+{
+    struct scrape_target **h = s->heap.v;
+
+    for (; i && is_before(h[i], h[(i - 1) / 2]); i = (i - 1) / 2) {
+        struct scrape_target *t = h[i];
+        h[i] = h[(i - 1) / 2];
+        h[(i - 1) / 2] = t;
+    }
+}
+
+static void heap_down(struct scraper *s)
+{
+    struct scrape_target **h = s->heap.v;
+    size_t i = 0, n = s->heap.n;
+
+    for (;;) {
+        size_t least = i, left = 2 * i + 1, right = left + 1;
+        if (left < n && is_before(h[left], h[least]))
+            least = left;
+        if (right < n && is_before(h[right], h[least]))
+            least = right;
+        if (least == i)
+            return;
+        struct scrape_target *t = h[i];
+        h[i] = h[least];
+        h[least] = t;
+        i = least;
+    }
+}
+
+static struct scrape_target *heap_pop(struct scraper *s)
+{
+    struct scrape_target *t = s->heap.v[0];
+
+    s->heap.v[0] = s->heap.v[--s->heap.n];
+    heap_down(s);
+    return t;
+}
+
+// The target's next beat: the wall clock moments that are its offset modulo its interval.
+static void set_next(struct scraper *s, struct scrape_target *t)
+{
+    int64_t now_ns = clock_ms(s->o.clock) * NS_MS, interval = t->interval_ms * NS_MS;
+    int64_t due = floor_div(now_ns - t->offset_ns, interval) * interval + interval + t->offset_ns;
+
+    t->due_wall_ms = due / NS_MS;
+    t->due_mono_ns = clock_mono_ns(s->o.clock) + (due - now_ns);
+}
+
+void scrape_schedule_locked(struct scraper *s, struct scrape_target *t)
+{
+    set_next(s, t);
+    *vec_push(&s->heap) = scrape_target_get(t);
+    heap_up(s, s->heap.n - 1);
+    cond_wake(&s->wake);
+}
+
+/* ---- one scrape ---- */
+
+struct scrape_job {
+    struct scrape_target *t; // a reference
+    struct buf body;
+    struct err failure;
+    enum expo_format format;
+    size_t wire_bytes;
+};
+
+static void job_end(struct scrape_job *job)
+{
+    struct scraper *s = job->t->pool->scraper;
+
+    // release: the next scrape sees the cache; pairs with the acquire in start_scrape()
+    atomic_store_explicit(&job->t->busy, false, memory_order_release);
+    scrape_target_put(job->t);
+    buf_fini(&job->body);
+    xfree(job);
+    atomic_fetch_sub_explicit(&s->running, 1, memory_order_release); // pairs with scraper_stop()
+}
+
+static void job_run(void *ctx)
+{
+    struct scrape_job *job = ctx;
+
+    if (!atomic_load_explicit(&job->t->removed, memory_order_relaxed))
+        scrape_append(job->t, &(struct scrape_result){
+                                  .body = buf_view(&job->body),
+                                  .format = job->format,
+                                  .failure = job->failure.kind ? &job->failure : NULL,
+                                  .wire_bytes = job->wire_bytes,
+                              });
+    job_end(job);
+}
+
+static void hand_over(struct scrape_job *job)
+{
+    struct err e;
+
+    if (pool_submit(job->t->pool->scraper->workers, job_run, job, &e))
+        return;
+    log_warn("scrape", "page dropped", KV_STR("url", job->t->url), KV_ERR(&e));
+    job_end(job);
+}
+
+static enum expo_format fallback_of(const struct conf_scrape *c)
+{
+    struct str f = c->fallback_scrape_protocol;
+
+    return str_starts(f, STR("OpenMetrics"))       ? EXPO_OPENMETRICS
+           : str_starts(f, STR("PrometheusText"))  ? EXPO_TEXT
+           : str_starts(f, STR("PrometheusProto")) ? EXPO_PROTO
+                                                   : EXPO_NONE;
+}
+
+static struct str header_of(const struct http_response *r, struct str name)
+{
+    for (size_t i = 0; i < r->header_count; i++)
+        if (str_eq_nocase(r->headers[i].name, name))
+            return r->headers[i].value;
+    return STR_NONE;
+}
+
+static void body_done(void *ctx, struct http_response *r, const struct err *e)
+{
+    struct scrape_job *job = ctx;
+    const struct conf_scrape *conf = job->t->pool->conf;
+
+    if (!r) {
+        job->failure = *e;
+        if (e->kind == ERR_LIMIT && conf->body_size_limit)
+            err_set(&job->failure, ERR_LIMIT, "body size limit exceeded");
+    } else if (r->status != 200) {
+        err_set(&job->failure, ERR_UNAVAILABLE, "server returned HTTP status %d %.*s", r->status,
+                STRF(r->reason));
+    } else if (expo_format_of(header_of(r, STR("Content-Type")), fallback_of(conf), &job->format,
+                              &job->failure)) {
+        job->body = r->body;
+        r->body = (struct buf){ 0 };
+        job->wire_bytes = r->wire_bytes;
+    }
+    hand_over(job);
+}
+
+static void local_run(void *ctx)
+{
+    struct scrape_job *job = ctx;
+    const struct scraper_options *o = &job->t->pool->scraper->o;
+
+    job->format = EXPO_TEXT;
+    if (!o->local)
+        err_set(&job->failure, ERR_UNSUPPORTED, "there are no pages inside this process");
+    else
+        (void)!o->local(o->local_ctx, job->t->pool->conf->metrics_path, &job->body, &job->failure);
+    job_run(job);
+}
+
+static void start_call(struct scrape_job *job)
+{
+    struct scrape_target *t = job->t;
+    const struct scrape_pool *p = t->pool;
+    struct err e;
+
+    if (str_starts(t->url, STR("vigie:"))) {
+        if (!pool_submit(p->scraper->workers, local_run, job, &e))
+            job_end(job);
+        return;
+    }
+    http_client_call(p->scraper->client,
+                     &(struct http_call_options){
+                         .url = t->url,
+                         .headers = t->headers,
+                         .header_count = t->header_count,
+                         .tls = p->http.tls,
+                         .proxy_url = p->http.proxy_url,
+                         .no_redirects = p->http.no_redirects,
+                         .timeout_ms = t->timeout_ms,
+                         .body_max = p->conf->body_size_limit,
+                     },
+                     body_done, job);
+}
+
+static void start_scrape(struct scraper *s, struct scrape_target *t, int64_t due_wall_ms)
+{
+    bool idle = false;
+
+    if (atomic_load_explicit(&t->removed, memory_order_relaxed))
+        return;
+    // acquire: pairs with the release in job_end()
+    if (!atomic_compare_exchange_strong_explicit(&t->busy, &idle, true, memory_order_acquire,
+                                                 memory_order_relaxed)) {
+        metric_add(s->late, 1);
+        return;
+    }
+    int64_t now_ms = clock_ms(s->o.clock), late = now_ms - due_wall_ms;
+    t->started_mono_ns = clock_mono_ns(clock_real());
+    t->started_ns = now_ms * NS_MS;
+    // Snapped to the beat when close: equal gaps make shared time columns.
+    t->stamp_ms = late >= -SNAP_MS && late <= SNAP_MS ? due_wall_ms : now_ms;
+    struct scrape_job *job = xcalloc(1, sizeof *job);
+    job->t = scrape_target_get(t);
+    atomic_fetch_add_explicit(&s->running, 1, memory_order_relaxed);
+    start_call(job);
+}
+
+// Takes one due target off the heap and starts it. Returns how long to wait instead, in ms; 0: go on.
+static int64_t turn_locked(struct scraper *s)
+{
+    if (!s->heap.n)
+        return IDLE_MS;
+    int64_t wait_ns = s->heap.v[0]->due_mono_ns - clock_mono_ns(s->o.clock);
+    if (wait_ns > 0)
+        return MIN(wait_ns / NS_MS + 1, (int64_t)IDLE_MS);
+    OWNED(scrape_target_put) struct scrape_target *t = heap_pop(s);
+    int64_t due = t->due_wall_ms;
+    if (!atomic_load_explicit(&t->removed, memory_order_relaxed))
+        scrape_schedule_locked(s, t);
+    mutex_unlock(&s->mu);
+    start_scrape(s, t, due);
+    mutex_lock(&s->mu);
+    return 0;
+}
+
+void *scrape_timer(void *ctx)
+{
+    struct scraper *s = ctx;
+
+    mutex_lock(&s->mu);
+    while (!s->stopping) {
+        int64_t wait_ms = turn_locked(s);
+        if (wait_ms)
+            cond_wait(&s->wake, &s->mu, wait_ms);
+    }
+    mutex_unlock(&s->mu);
+    return NULL;
+}
