@@ -16,18 +16,19 @@
 struct metrics;
 struct metrics_tenant;
 
-struct metrics_options {           // zero in a field means its default
-    const char *path;              // data directory, created if absent; borrowed during open
-    struct clock *clock;           // clock_real()
-    unsigned shards;               // power of two; 0: by CPUs, at least 2
-    int64_t retention_ms;          // 15 d; INT64_MAX: for ever
-    uint64_t retention_bytes;      // none
+struct metrics_options {            // zero in a field means its default
+    const char *path;               // data directory, created if absent; borrowed during open
+    struct clock *clock;            // clock_real()
+    unsigned shards;                // power of two; 0: by CPUs, at least 2
+    int64_t retention_ms;           // 15 d; INT64_MAX: for ever
+    uint64_t retention_bytes;       // none
     int64_t out_of_order_window_ms; // 0
-    uint64_t cache_bytes;          // page cache; 5 % of memory, at least 16 MiB
-    uint64_t tail_bytes_max;       // rows in memory before early flushes
-    uint64_t exemplars_max;        // per tenant; 100000
-    bool sync_always;              // fdatasync before every acknowledgement
-    bool no_background;            // tests: flush and merge only when asked
+    uint64_t cache_bytes;           // page cache; 5 % of memory, at least 16 MiB
+    uint64_t tail_bytes_max;        // rows in memory before early flushes
+    uint64_t exemplars_max;         // per tenant; 100000
+    bool sync_always;               // fdatasync before every acknowledgement
+    bool no_background;             // tests: flush and merge only when asked
+    bool leave_logs;                // tests: closing flushes nothing, as after a kill
 };
 
 MUST_CHECK bool metrics_open(struct metrics **out, const struct metrics_options *o, struct err *e);
@@ -49,12 +50,12 @@ struct series_ref {
 
 enum append_status {
     APPEND_OK,
-    APPEND_DUPLICATE,    // same time, other value: "duplicate sample for timestamp"
+    APPEND_DUPLICATE, // same time, other value: "duplicate sample for timestamp"
     APPEND_OUT_OF_ORDER,
-    APPEND_TOO_OLD,      // out of bounds
-    APPEND_TOO_NEW,      // more than 10 min ahead
-    APPEND_STALE_REF,    // resolve again from the labels and repeat
-    APPEND_LIMIT,        // a limit refused the new series
+    APPEND_TOO_OLD,   // out of bounds
+    APPEND_TOO_NEW,   // more than 10 min ahead
+    APPEND_STALE_REF, // resolve again from the labels and repeat
+    APPEND_LIMIT,     // a limit refused the new series
     APPEND_STATUS_COUNT,
 };
 const char *append_status_text(enum append_status s); // upstream's words
@@ -91,7 +92,7 @@ bool append_labels(struct append_batch *b, struct series_ref ref, struct arena *
 void append_float(struct append_batch *b, struct series_ref ref, int64_t t_ms, double v);
 void append_start(struct append_batch *b, int64_t start_ms); // start time of the row added last
 void append_histogram(struct append_batch *b, struct series_ref ref, int64_t t_ms,
-                      const struct histogram *h);            // copied
+                      const struct histogram *h); // copied
 void append_exemplar(struct append_batch *b, struct series_ref ref, const struct exemplar *x);
 size_t append_rows(const struct append_batch *b);
 
@@ -112,8 +113,8 @@ void metrics_meta_each(struct metrics_tenant *t,
 
 /* ---- upkeep and figures ---- */
 
-MUST_CHECK bool metrics_flush(struct metrics *m, struct err *e); // all tails to parts, now
-MUST_CHECK bool metrics_merge(struct metrics *m, struct err *e); // all due merges, now
+MUST_CHECK bool metrics_flush(struct metrics *m, struct err *e);  // all tails to parts, now
+MUST_CHECK bool metrics_merge(struct metrics *m, struct err *e);  // all due merges, now
 MUST_CHECK bool metrics_retain(struct metrics *m, struct err *e); // drops what retention says
 /*
  * Rotates, flushes and hard-links everything a manifest lists into dir (below path/snapshots/).
@@ -125,14 +126,17 @@ struct metrics_stats {
     uint64_t series_active, series_created, rows_appended, rows_tail, log_bytes, part_bytes,
         catalog_bytes, parts, partitions, flushes, merges, corruptions;
     uint64_t rows_refused[APPEND_STATUS_COUNT];
-    int64_t min_ms, max_ms;      // of stored samples; INT64_MAX, INT64_MIN when empty
+    int64_t min_ms, max_ms; // of stored samples; INT64_MAX, INT64_MIN when empty
     uint64_t replayed_rows;
     int64_t replay_ms;
 };
 void metrics_stats(struct metrics *m, struct metrics_stats *out);
 
-struct metrics_top { struct str name; uint64_t value; };
-struct metrics_cardinality {     // of the newest partition; each list is sorted, longest first
+struct metrics_top {
+    struct str name;
+    uint64_t value;
+};
+struct metrics_cardinality { // of the newest partition; each list is sorted, longest first
     uint64_t series, label_pairs;
     struct metrics_top *by_metric, *by_label, *bytes_by_label, *by_pair;
     size_t by_metric_n, by_label_n, bytes_by_label_n, by_pair_n;

@@ -20,8 +20,7 @@ struct tail *tail_new(uint32_t shard, int64_t base_ms, uint64_t seq)
     t->shard = shard;
     t->base_ms = base_ms;
     t->seq = seq;
-    t->min_ms = INT64_MAX;
-    t->max_ms = INT64_MIN;
+    atomic_init(&t->min_ms, INT64_MAX);
     return t;
 }
 

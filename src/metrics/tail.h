@@ -75,11 +75,12 @@ struct tail {
     _Atomic(struct tail_chunk *) chunk[TAIL_CHUNKS_MAX];
     _Atomic uint32_t row_count; // for figures and flush decisions
     _Atomic uint64_t blob_bytes;
+    atomic_bool is_durable; // its rows are in a committed part
     /* the writer's */
     uint32_t end; // rows written, published or not
     uint64_t batch_max;
-    int64_t min_ms, max_ms;
-    struct arena blobs; // what values point at: never moves
+    _Atomic int64_t min_ms; // also read for figures
+    struct arena blobs;     // what values point at: never moves
 };
 
 struct tail *tail_new(uint32_t shard, int64_t base_ms, uint64_t seq);
@@ -105,8 +106,13 @@ static inline void tail_add(struct tail *t, uint32_t id_kind, int64_t t_ms, uint
     c->dt_ms[at] = (int32_t)(t_ms - t->base_ms);
     c->value[at] = value;
     t->end++;
-    t->min_ms = MIN(t->min_ms, t_ms);
-    t->max_ms = MAX(t->max_ms, t_ms);
+    if (UNLIKELY(t_ms < atomic_load_explicit(&t->min_ms, memory_order_relaxed)))
+        atomic_store_explicit(&t->min_ms, t_ms, memory_order_relaxed);
+}
+// INT64_MAX when empty.
+static inline int64_t tail_min_ms(const struct tail *t)
+{
+    return atomic_load_explicit(&t->min_ms, memory_order_relaxed);
 }
 // Room for a blob of n bytes that lives as long as the tail; its address is the row's value.
 struct tail_blob *tail_blob_new(struct tail *t, size_t n);

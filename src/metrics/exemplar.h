@@ -1,0 +1,20 @@
+/*
+ * exemplar.h - the newest exemplars of a tenant: a bounded ring in memory.
+ *
+ * Thread-safe.
+ */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "base/budget.h"
+#include "base/hash.h"
+#include "metrics/source.h"
+
+struct exemplars;
+
+struct exemplars *exemplars_new(size_t max); // 0: none are kept
+void exemplars_free(struct exemplars *x);
+// Copies. An exemplar equal to the series' last one is left out, as is one older than it.
+void exemplars_add(struct exemplars *x, struct hash128 fingerprint, const struct exemplar *ex);
+// Those of one series within the times, ascending; in the arena.
+struct exemplar *exemplars_of(struct exemplars *x, struct hash128 fingerprint, int64_t min_ms,
+                              int64_t max_ms, struct arena *a, size_t *n);

@@ -1,0 +1,54 @@
+/*
+ * metrics_view_priv.h - a snapshot of a tenant's series, as metrics_read.c and metrics_scan.c share it.
+ */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "metrics/metrics_priv.h"
+
+struct view_span {
+    struct span *s;         // referenced
+    struct span_view *rows; // referenced
+    struct catalog_view *catalog;
+};
+
+struct metrics_view {
+    struct series_view base; // first
+    struct metrics_tenant *tenant;
+    struct arena arena;
+    struct batch_view batches;
+    struct view_span *spans; // by time
+    size_t span_count;
+};
+
+// Where a series has rows: one id in one span, packed, or a list when there are several.
+struct series_loc {
+    uint32_t span, id;
+};
+struct series_locs {
+    uint32_t n, cap;
+    struct series_loc *v; // in order of joining: newer spans first
+};
+#define LOC_INLINE (UINT64_C(1) << 63)
+static inline uint64_t loc_pack(uint32_t span, uint32_t id)
+{
+    return LOC_INLINE | (uint64_t)span << 32 | id;
+}
+// The places of an entry; *one is room for a packed one.
+static inline const struct series_loc *entry_locs(const struct series_entry *x,
+                                                  struct series_loc *one, uint32_t *n)
+{
+    const struct series_locs *l;
+
+    if (x->ref & LOC_INLINE) {
+        *one = (struct series_loc){ (uint32_t)(x->ref >> 32) & 0x7fffffff, (uint32_t)x->ref };
+        *n = 1;
+        return one;
+    }
+    l = (const struct series_locs *)(uintptr_t)x->ref;
+    *n = l->n;
+    return l->v;
+}
+
+bool metrics_view_scan(struct series_view *v, const struct series_set *set,
+                       const struct scan_query *q, struct budget *b, scan_fn visit, void *ctx,
+                       struct err *e);
