@@ -229,7 +229,8 @@ static bool bind_late(struct commit *c, struct append_row *row, const struct bin
 
     if (find_late(s, slot->fingerprint, &row->id))
         return true;
-    if (catalog_find(s->catalog, slot->fingerprint, ids)) {
+    if (!atomic_load_explicit(&s->is_final, memory_order_relaxed) &&
+        catalog_find(s->catalog, slot->fingerprint, ids)) {
         row->id = ids[0];
     } else if (!row_labels(c, at, row, slot, &ls)) {
         row->status = APPEND_STALE_REF;

@@ -66,8 +66,8 @@ static struct manifest_part manifest_part_of(uint64_t number, const struct part_
     return (struct manifest_part){
         .number = number,
         .shard = info->shard,
-        .seq_from = info->seq_min,
-        .seq_to = info->seq_max,
+        .seq_from = info->seq_from,
+        .seq_to = info->seq_to,
         .resolution_ms = (int64_t)info->resolution_ms,
         .min_ms = info->min_ms,
         .max_ms = info->max_ms,
@@ -189,8 +189,8 @@ static bool sync_catalog(struct span *s, struct err *e)
 static bool flush_tail(struct span *s, struct tail *t, struct err *e)
 {
     struct metric_part_writer_options o = { .shard = t->shard,
-                                            .seq_min = t->seq,
-                                            .seq_max = t->seq };
+                                            .seq_from = t->seq,
+                                            .seq_to = t->seq };
     struct span_part part;
     struct flush_edit edit = { s, t, &part };
 

@@ -198,11 +198,11 @@ static bool write_outputs(struct span *s, const struct input_list *in, uint32_t 
     struct metric_part_writer_options o = { .shard = shard, .background = true };
     uint64_t ids = MAX(catalog_id_next(s->catalog), UINT32_C(1));
 
-    o.seq_min = UINT64_MAX;
+    o.seq_from = UINT64_MAX;
     for (size_t i = 0; i < in->n; i++) {
         fill.parts[i] = in->v[i].part;
-        o.seq_min = MIN(o.seq_min, in->v[i].info.seq_from);
-        o.seq_max = MAX(o.seq_max, in->v[i].info.seq_to);
+        o.seq_from = MIN(o.seq_from, in->v[i].info.seq_from);
+        o.seq_to = MAX(o.seq_to, in->v[i].info.seq_to);
     }
     for (uint64_t i = 0; i < cuts; i++) {
         struct span_part part;
@@ -358,6 +358,7 @@ static bool close_writing(struct span *s, struct err *e)
         return false;
     if (span_has_logs(s))
         return true; // rows are on their way
+    atomic_store_explicit(&s->is_final, true, memory_order_relaxed);
     partition_manifest(s->store, &m);
     if ((m.segments.n > 1 || catalog_freeze_is_due(s->catalog) || s->catalog_streams.n) &&
         !span_freeze_locked(s, true, e))

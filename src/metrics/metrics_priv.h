@@ -84,7 +84,8 @@ struct span {
     int64_t slice_ms;
     uint16_t tag;
     uint32_t shards;                // of its live logs and parts
-    atomic_bool is_open, is_broken; // released when catalog and parts are there
+    atomic_bool is_open;  // released when catalog and parts are there
+    atomic_bool is_final; // was closed: slices of its series count, late rows need new ids
     struct mutex merge_mu;          // held over merging and closing
     struct mutex work_mu;           // held over flushing and freezing
     int64_t close_after_ns;         // under merge_mu: not before, after a failure

@@ -281,7 +281,7 @@ static bool open_catalog(struct span *s, const struct manifest *m, struct err *e
 
 static struct part_id part_id_of(const struct span *s, uint64_t number, uint64_t epoch)
 {
-    return (struct part_id){ .partition_hash = partition_owner(s->store),
+    return (struct part_id){ .owner = partition_owner(s->store),
                              .number = number,
                              .epoch = epoch,
                              .kind = PART_METRICS };
@@ -324,6 +324,10 @@ static bool open_once(struct span *s, bool fill_slots, struct err *e)
         return err_wrap(e, "partition %s", s->name);
     if (!s->parts.n)
         open_parts(s, &m);
+    for (size_t i = 0; i < m.parts.n; i++) {
+        if (m.parts.v[i].shard == MANIFEST_SHARD_ALL)
+            atomic_store_explicit(&s->is_final, true, memory_order_relaxed);
+    }
     id_next = m.next_id;
     if (!span_replay(s, fill_slots, &id_next, e))
         return err_wrap(e, "partition %s", s->name);
