@@ -119,7 +119,8 @@ size_t catalog_find(struct catalog *c, struct hash128 fingerprint, uint32_t *ids
 uint32_t catalog_id_next(struct catalog *c); // every id given out is below: `catalog_need`
 /*
  * Notes that a series has rows in the slices of `bits` (bit k: k-th 1/32 of the span). Lock-free,
- * cheap when already set. Ids of segments that are final (catalog_merge) are ignored.
+ * cheap when already set. Series from before catalog_start count as having rows everywhere, until
+ * a merge with `final` (nothing is known of their rows in parts).
  */
 void catalog_slices_set(struct catalog *c, uint32_t id, uint32_t bits);
 
@@ -142,6 +143,8 @@ MUST_CHECK bool catalog_freeze(struct catalog *c, uint64_t number, struct catalo
  * Writes all sealed segments and all that was put aside to one new segment, ids kept. final: the
  * partition has no more rows to come for these ids, so that slices may be trusted after a
  * restart. *out is NULL when there is nothing to merge. ERR_CORRUPT: an input is damaged.
+ * A series may still get rows later (a late row): then the next merge must not be final, or the
+ * caller gives the row's series a new id.
  */
 MUST_CHECK bool catalog_merge(struct catalog *c, uint64_t number, bool final,
                               struct catalog_build **out, struct err *e);
