@@ -13,8 +13,8 @@ static void expect_type(struct parser *p, struct promql_node *n, enum promql_typ
     enum promql_type got = promql_check(p, n);
 
     if (got != want)
-        parser_error(p, n->start, n->end, "expected type %s in %s, got %s", promql_type_name(want),
-                     context, promql_type_name(got));
+        promql_report(p, n->start, n->end, "expected type %s in %s, got %s", promql_type_name(want),
+                      context, promql_type_name(got));
 }
 
 static enum promql_type check_aggregate(struct parser *p, struct promql_node *n)
@@ -50,48 +50,48 @@ static void check_operator(struct parser *p, const struct promql_node *n, enum p
 
     operator_span(p, n, &start, &end);
     if (n->binary.return_bool && !promql_op_is_comparison(n->binary.op))
-        parser_error(p, start, end, "bool modifier can only be used on comparison operators");
+        promql_report(p, start, end, "bool modifier can only be used on comparison operators");
     if (promql_op_is_comparison(n->binary.op) && !n->binary.return_bool && lt == PROMQL_SCALAR &&
         rt == PROMQL_SCALAR)
-        parser_error(p, start, end, "comparisons between scalars must use BOOL modifier");
+        promql_report(p, start, end, "comparisons between scalars must use BOOL modifier");
     if (!n->binary.on)
         return;
     for (size_t i = 0; i < n->binary.label_count; i++)
         for (size_t k = 0; k < n->binary.include_count; k++)
             if (str_eq(n->binary.labels[i], n->binary.include[k])) {
-                struct str quoted = parser_quoted(p, n->binary.labels[i]);
-                parser_error(p, start, end,
-                             "label %.*s must not occur in ON and GROUP clause at once",
-                             STRF(quoted));
+                struct str quoted = promql_quoted(p, n->binary.labels[i]);
+                promql_report(p, start, end,
+                              "label %.*s must not occur in ON and GROUP clause at once",
+                              STRF(quoted));
             }
 }
 
 static void check_operand(struct parser *p, const struct promql_node *n)
 {
     if (n->type != PROMQL_SCALAR && n->type != PROMQL_VECTOR)
-        parser_error(p, n->start, n->end,
-                     "binary expression must contain only scalar and instant vector types");
+        promql_report(p, n->start, n->end,
+                      "binary expression must contain only scalar and instant vector types");
 }
 
 static void check_set_matching(struct parser *p, const struct promql_node *n)
 {
     if (n->binary.card == CARD_ONE_TO_MANY || n->binary.card == CARD_MANY_TO_ONE)
-        parser_error(p, n->start, n->end, "no grouping allowed for \"%s\" operation",
-                     promql_op_text(n->binary.op));
+        promql_report(p, n->start, n->end, "no grouping allowed for \"%s\" operation",
+                      promql_op_text(n->binary.op));
     if (n->binary.card != CARD_MANY_TO_MANY)
-        parser_error(p, n->start, n->end, "set operations must always be many-to-many");
+        promql_report(p, n->start, n->end, "set operations must always be many-to-many");
     if (n->binary.has_fill_lhs || n->binary.has_fill_rhs)
-        parser_error(p, n->start, n->end,
-                     "filling in missing series not allowed for set operators");
+        promql_report(p, n->start, n->end,
+                      "filling in missing series not allowed for set operators");
 }
 
 static void drop_matching(struct parser *p, struct promql_node *n)
 {
     if (n->binary.label_count > 0)
-        parser_error(p, n->start, n->end, "vector matching only allowed between instant vectors");
+        promql_report(p, n->start, n->end, "vector matching only allowed between instant vectors");
     if (n->binary.has_fill_lhs || n->binary.has_fill_rhs)
-        parser_error(p, n->start, n->end,
-                     "filling in missing series only allowed between instant vectors");
+        promql_report(p, n->start, n->end,
+                      "filling in missing series only allowed between instant vectors");
     n->binary.has_matching = n->binary.on = false;
     n->binary.card = CARD_ONE_TO_ONE;
     n->binary.include_count = 0;
@@ -113,9 +113,9 @@ static enum promql_type check_binary(struct parser *p, struct promql_node *n)
     else if (set)
         check_set_matching(p, n);
     if (set && (lt == PROMQL_SCALAR || rt == PROMQL_SCALAR))
-        parser_error(p, n->start, n->end,
-                     "set operator \"%s\" not allowed in binary scalar expression",
-                     promql_op_text(n->binary.op));
+        promql_report(p, n->start, n->end,
+                      "set operator \"%s\" not allowed in binary scalar expression",
+                      promql_op_text(n->binary.op));
     return lt == PROMQL_SCALAR && rt == PROMQL_SCALAR ? PROMQL_SCALAR : PROMQL_VECTOR;
 }
 
@@ -128,16 +128,17 @@ static void check_arg_count(struct parser *p, const struct promql_node *n, size_
 
     if (fn->variadic == 0) {
         if (got != declared)
-            parser_error(p, n->start, n->end, "expected %zu argument(s) in call to \"%s\", got %zu",
-                         declared, fn->name, got);
+            promql_report(p, n->start, n->end,
+                          "expected %zu argument(s) in call to \"%s\", got %zu", declared, fn->name,
+                          got);
     } else if (got < least) {
-        parser_error(p, n->start, n->end,
-                     "expected at least %zu argument(s) in call to \"%s\", got %zu", least,
-                     fn->name, got);
+        promql_report(p, n->start, n->end,
+                      "expected at least %zu argument(s) in call to \"%s\", got %zu", least,
+                      fn->name, got);
     } else if (fn->variadic > 0 && got > least + (size_t)fn->variadic) {
-        parser_error(p, n->start, n->end,
-                     "expected at most %zu argument(s) in call to \"%s\", got %zu",
-                     least + (size_t)fn->variadic, fn->name, got);
+        promql_report(p, n->start, n->end,
+                      "expected at most %zu argument(s) in call to \"%s\", got %zu",
+                      least + (size_t)fn->variadic, fn->name, got);
     }
 }
 
@@ -175,13 +176,13 @@ static void check_info(struct parser *p, const struct promql_node *n)
     const struct promql_node *arg = n->call.args[1];
 
     if (type_of(arg) != PROMQL_VECTOR)
-        parser_error(p, n->start, n->end, "expected type %s in call to function \"info\", got %s",
-                     promql_type_name(PROMQL_VECTOR), promql_type_name(type_of(arg)));
+        promql_report(p, n->start, n->end, "expected type %s in call to function \"info\", got %s",
+                      promql_type_name(PROMQL_VECTOR), promql_type_name(type_of(arg)));
     if (arg->kind != PROMQL_SELECTOR)
-        parser_error(p, arg->start, arg->end, "expected label selectors only");
+        promql_report(p, arg->start, arg->end, "expected label selectors only");
     else if (arg->selector.name.n)
-        parser_error(p, arg->start, arg->end,
-                     "expected label selectors only, got vector selector instead");
+        promql_report(p, arg->start, arg->end,
+                      "expected label selectors only, got vector selector instead");
 }
 
 static enum promql_type check_selector(struct parser *p, struct promql_node *n, bool may_be_empty);
@@ -206,9 +207,9 @@ static enum promql_type check_call(struct parser *p, struct promql_node *n)
                                    ? check_selector(p, arg, true)
                                    : promql_check(p, arg);
         if (got != want)
-            parser_error(p, arg->start, arg->end,
-                         "expected type %s in call to function \"%s\", got %s",
-                         promql_type_name(want), fn->name, promql_type_name(got));
+            promql_report(p, arg->start, arg->end,
+                          "expected type %s in call to function \"%s\", got %s",
+                          promql_type_name(want), fn->name, promql_type_name(got));
     }
     return fn->result;
 }
@@ -224,18 +225,19 @@ static enum promql_type check_selector(struct parser *p, struct promql_node *n, 
     if (n->selector.name.n) {
         for (size_t i = 0; i + 1 < count; i++)
             if (str_eq(m[i].name, LABEL_NAME)) {
-                struct str name = parser_quoted(p, n->selector.name);
-                struct str again = parser_quoted(p, m[i].value);
-                parser_error(p, n->start, n->end, "metric name must not be set twice: %.*s or %.*s",
-                             STRF(name), STRF(again));
+                struct str name = promql_quoted(p, n->selector.name);
+                struct str again = promql_quoted(p, m[i].value);
+                promql_report(p, n->start, n->end,
+                              "metric name must not be set twice: %.*s or %.*s", STRF(name),
+                              STRF(again));
             }
         return PROMQL_VECTOR;
     }
     for (size_t i = 0; i < count; i++)
         may_be_empty |= !matcher_matches_empty(&m[i]);
     if (!may_be_empty)
-        parser_error(p, n->start, n->end,
-                     "vector selector must contain at least one non-empty matcher");
+        promql_report(p, n->start, n->end,
+                      "vector selector must contain at least one non-empty matcher");
     return PROMQL_VECTOR;
 }
 
@@ -244,10 +246,10 @@ static enum promql_type check_unary(struct parser *p, struct promql_node *n)
     enum promql_type t = promql_check(p, n->unary.expr);
 
     if (t != PROMQL_SCALAR && t != PROMQL_VECTOR)
-        parser_error(p, n->start, n->end,
-                     "unary expression only allowed on expressions of type scalar or instant "
-                     "vector, got \"%s\"",
-                     promql_type_name(t));
+        promql_report(p, n->start, n->end,
+                      "unary expression only allowed on expressions of type scalar or instant "
+                      "vector, got \"%s\"",
+                      promql_type_name(t));
     return t;
 }
 
@@ -256,9 +258,9 @@ static enum promql_type check_subquery(struct parser *p, struct promql_node *n)
     enum promql_type t = promql_check(p, n->subquery.expr);
 
     if (t != PROMQL_VECTOR)
-        parser_error(p, n->start, n->end,
-                     "subquery is only allowed on instant vector, got %s instead",
-                     promql_type_word(t));
+        promql_report(p, n->start, n->end,
+                      "subquery is only allowed on instant vector, got %s instead",
+                      promql_type_word(t));
     return PROMQL_MATRIX;
 }
 

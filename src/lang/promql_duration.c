@@ -13,7 +13,7 @@ bool promql_duration_is_literal(const struct promql_duration *d)
     return d->kind == DUR_CONST;
 }
 
-void parser_duration_begin(struct parser *p)
+void promql_duration_begin(struct parser *p)
 {
     p->duration_nodes = 0;
 }
@@ -25,7 +25,7 @@ static bool out_of_range(double seconds)
 }
 
 // Rounded to nanoseconds first, then cut to milliseconds: as upstream.
-int64_t duration_literal_ms(const struct promql_duration *d)
+int64_t promql_duration_literal_ms(const struct promql_duration *d)
 {
     double ns = round(d->seconds * 1e9);
 
@@ -40,7 +40,7 @@ static struct promql_duration *duration_new(struct parser *p, enum promql_dur_ki
     struct promql_duration *d = arena_new(p->a, struct promql_duration);
 
     if (++p->duration_nodes > DURATION_NODES_MAX && !p->aborted) {
-        parser_error_here(p, "duration has more than %d parts", DURATION_NODES_MAX);
+        promql_report_here(p, "duration has more than %d parts", DURATION_NODES_MAX);
         p->aborted = true;
     }
     d->kind = kind;
@@ -57,10 +57,10 @@ static struct promql_duration *duration_zero(struct parser *p)
 
 static struct promql_duration *parse_literal(struct parser *p)
 {
-    struct token t = parser_take(p);
+    struct token t = promql_take(p);
     struct promql_duration *d = duration_new(p, DUR_CONST, t.pos, token_end(&t));
 
-    d->seconds = parser_number(p, &t);
+    d->seconds = promql_number_value(p, &t);
     d->is_duration = t.t == T_DURATION;
     return d;
 }
@@ -69,7 +69,7 @@ static struct promql_duration *in_range(struct parser *p, struct promql_duration
 {
     if (!out_of_range(d->seconds))
         return d;
-    parser_error(p, d->start, d->end, "duration out of range");
+    promql_report(p, d->start, d->end, "duration out of range");
     return duration_zero(p);
 }
 
@@ -89,7 +89,7 @@ static struct promql_duration *signed_literal(struct parser *p, const struct tok
     if (sign->t == T_SUB)
         d->seconds = -d->seconds;
     if (out_of_range(d->seconds)) {
-        parser_error(p, sign->pos, token_end(sign), "duration out of range");
+        promql_report(p, sign->pos, token_end(sign), "duration out of range");
         return duration_zero(p);
     }
     d->start = sign->pos;
@@ -113,9 +113,9 @@ static struct promql_duration *wrap(struct parser *p, struct promql_duration *d,
 // step(), range(): the word is next.
 static struct promql_duration *parse_step_or_range(struct parser *p)
 {
-    struct token word = parser_take(p), t;
+    struct token word = promql_take(p), t;
 
-    if (!parser_expect(p, T_LEFT_PAREN, &t) || !parser_expect(p, T_RIGHT_PAREN, &t))
+    if (!promql_expect(p, T_LEFT_PAREN, &t) || !promql_expect(p, T_RIGHT_PAREN, &t))
         return NULL;
     return duration_new(p, word.t == T_STEP ? DUR_STEP : DUR_RANGE, word.pos, token_end(&t));
 }
@@ -123,12 +123,12 @@ static struct promql_duration *parse_step_or_range(struct parser *p)
 // min_of(a, b), max_of(a, b): the word is next.
 static struct promql_duration *parse_min_or_max(struct parser *p)
 {
-    struct token word = parser_take(p), t;
+    struct token word = promql_take(p), t;
     struct promql_duration *a, *b;
 
-    if (!parser_expect(p, T_LEFT_PAREN, &t) || !(a = parse_duration(p, 0)) ||
-        !parser_expect(p, T_COMMA, &t) || !(b = parse_duration(p, 0)) ||
-        !parser_expect(p, T_RIGHT_PAREN, &t))
+    if (!promql_expect(p, T_LEFT_PAREN, &t) || !(a = promql_rule_duration(p, 0)) ||
+        !promql_expect(p, T_COMMA, &t) || !(b = promql_rule_duration(p, 0)) ||
+        !promql_expect(p, T_RIGHT_PAREN, &t))
         return NULL;
     struct promql_duration *d = duration_new(p, word.t == T_MIN_OF ? DUR_MIN : DUR_MAX, a->start,
                                              b->end);
@@ -140,10 +140,10 @@ static struct promql_duration *parse_min_or_max(struct parser *p)
 // ( … ): the parenthesis is next. Behind a sign the span is that of what is inside.
 static struct promql_duration *parse_wrapped(struct parser *p, bool behind_sign)
 {
-    struct token open = parser_take(p), close;
-    struct promql_duration *d = parse_duration(p, 0);
+    struct token open = promql_take(p), close;
+    struct promql_duration *d = promql_rule_duration(p, 0);
 
-    if (!d || !parser_expect(p, T_RIGHT_PAREN, &close))
+    if (!d || !promql_expect(p, T_RIGHT_PAREN, &close))
         return NULL;
     return behind_sign ? wrap(p, d, d->start, d->end) : wrap(p, d, open.pos, token_end(&close));
 }
@@ -152,8 +152,8 @@ enum { PREC_ADD = 1, PREC_MUL, PREC_POW };
 
 static struct promql_duration *parse_unary(struct parser *p)
 {
-    struct token sign = parser_take(p);
-    struct promql_duration *d = parse_duration(p, PREC_POW);
+    struct token sign = promql_take(p);
+    struct promql_duration *d = promql_rule_duration(p, PREC_POW);
 
     if (!d)
         return NULL;
@@ -162,7 +162,7 @@ static struct promql_duration *parse_unary(struct parser *p)
 
 static struct promql_duration *parse_operand(struct parser *p)
 {
-    switch (parser_peek(p)) {
+    switch (promql_peek(p)) {
     case T_NUMBER:
     case T_DURATION:
         return in_range(p, parse_literal(p));
@@ -178,7 +178,7 @@ static struct promql_duration *parse_operand(struct parser *p)
     case T_LEFT_PAREN:
         return parse_wrapped(p, false);
     default:
-        parser_miss(p); // never drops: a token was taken just before
+        promql_miss(p); // never drops: a token was taken just before
         return NULL;
     }
 }
@@ -213,18 +213,18 @@ static struct promql_duration *parse_operators(struct parser *p, struct promql_d
     enum promql_dur_kind kind;
     int precedence;
 
-    while (a && !p->aborted && duration_op(parser_peek(p), &kind, &precedence) &&
+    while (a && !p->aborted && duration_op(promql_peek(p), &kind, &precedence) &&
            precedence >= precedence_min) {
-        struct token op = parser_take(p);
-        struct promql_duration *b = parse_duration(p, precedence == PREC_POW ? PREC_POW
-                                                                             : precedence + 1);
+        struct token op = promql_take(p);
+        struct promql_duration *b = promql_rule_duration(
+            p, precedence == PREC_POW ? PREC_POW : precedence + 1);
         if (!b)
             return NULL;
         bool by_zero = (kind == DUR_DIV || kind == DUR_MOD) && promql_duration_is_literal(b) &&
                        b->seconds == 0;
         if (by_zero) {
-            parser_error(p, op.pos, token_end(&op), "%s by zero",
-                         kind == DUR_DIV ? "division" : "modulo");
+            promql_report(p, op.pos, token_end(&op), "%s by zero",
+                          kind == DUR_DIV ? "division" : "modulo");
             a = duration_zero(p);
             continue;
         }
@@ -236,22 +236,22 @@ static struct promql_duration *parse_operators(struct parser *p, struct promql_d
     return p->aborted ? NULL : a;
 }
 
-struct promql_duration *parse_duration(struct parser *p, int precedence_min)
+struct promql_duration *promql_rule_duration(struct parser *p, int precedence_min)
 {
-    if (!parser_enter(p))
+    if (!promql_enter(p))
         return NULL;
     struct promql_duration *d = parse_operators(p, parse_operand(p), precedence_min);
-    parser_leave(p);
+    promql_leave(p);
     return d;
 }
 
 // A sign behind `offset`: one operand belongs to it; another sign begins a whole expression.
 static struct promql_duration *parse_signed_offset(struct parser *p)
 {
-    struct token sign = parser_take(p);
+    struct token sign = promql_take(p);
     struct promql_duration *d;
 
-    switch (parser_peek(p)) {
+    switch (promql_peek(p)) {
     case T_NUMBER:
     case T_DURATION:
         return signed_literal(p, &sign, parse_literal(p));
@@ -271,7 +271,7 @@ static struct promql_duration *parse_signed_offset(struct parser *p)
         d = parse_wrapped(p, true);
         return d ? negate(p, &sign, d) : NULL;
     default:
-        d = parse_duration(p, PREC_POW);
+        d = promql_rule_duration(p, PREC_POW);
         if (!d)
             return NULL;
         d = promql_duration_is_literal(d) ? signed_literal(p, &sign, d) : negate(p, &sign, d);
@@ -283,14 +283,14 @@ static struct promql_duration *parse_signed_offset(struct parser *p)
  * Behind `offset` an operator belongs to the query rather than to the offset, unless the offset
  * starts with a parenthesis or two signs: this is how upstream's grammar decides.
  */
-struct promql_duration *parse_offset_duration(struct parser *p)
+struct promql_duration *promql_rule_offset_duration(struct parser *p)
 {
-    switch (parser_peek(p)) {
+    switch (promql_peek(p)) {
     case T_ADD:
     case T_SUB:
         return parse_signed_offset(p);
     case T_LEFT_PAREN:
-        return parse_duration(p, 0);
+        return promql_rule_duration(p, 0);
     default:
         return parse_operand(p);
     }
@@ -418,7 +418,8 @@ bool promql_resolve_durations(struct promql *q, int64_t start_ms, int64_t end_ms
                               struct err *e)
 {
     struct resolver r = {
-        .times = { .step = seconds_of_ms(step_ms), .range = seconds_of_ms(end_ms - start_ms) },
+        .times = { .step = promql_seconds_of_ms(step_ms),
+                   .range = promql_seconds_of_ms(end_ms - start_ms) },
         .e = e,
     };
 

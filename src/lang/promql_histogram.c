@@ -39,11 +39,11 @@ static bool is_key(enum tok t)
 static bool parse_int(struct parser *p, int64_t *out)
 {
     uint64_t v;
-    bool negative = parser_peek(p) == T_SUB;
+    bool negative = promql_peek(p) == T_SUB;
 
     if (negative)
-        parser_take(p);
-    if (!parse_repetition(p, &v))
+        promql_take(p);
+    if (!promql_rule_repetition(p, &v))
         return false;
     *out = (int64_t)(negative ? 0 - v : v);
     return true;
@@ -53,26 +53,26 @@ static bool parse_int(struct parser *p, int64_t *out)
 static bool parse_buckets_rest(struct parser *p, struct floats *out)
 {
     for (;;) {
-        enum tok t = parser_peek(p);
+        enum tok t = promql_peek(p);
         bool number = false;
 
         if (t == T_RIGHT_BRACKET) {
-            parser_take(p);
+            promql_take(p);
             return true;
         }
         if (t == T_SPACE) {
-            parser_take(p);
-            t = parser_peek(p);
+            promql_take(p);
+            t = promql_peek(p);
             if (t == T_RIGHT_BRACKET)
                 continue;
             number = t == T_NUMBER || t == T_DURATION || t == T_ADD || t == T_SUB;
         }
         double v;
-        if (number && parse_signed_number(p, &v)) {
+        if (number && promql_rule_signed_number(p, &v)) {
             *vec_push_in(p->a, &out->v) = v;
             continue;
         }
-        if (p->aborted || (!number && parser_miss(p) == MISS_ABORT))
+        if (p->aborted || (!number && promql_miss(p) == MISS_ABORT))
             return false;
     }
 }
@@ -82,7 +82,7 @@ static bool parse_buckets(struct parser *p, struct floats *out)
     struct token t;
     double v;
 
-    if (!parser_expect(p, T_LEFT_BRACKET, &t) || !parse_signed_number(p, &v))
+    if (!promql_expect(p, T_LEFT_BRACKET, &t) || !promql_rule_signed_number(p, &v))
         return false;
     *vec_push_in(p->a, &out->v) = v;
     return parse_buckets_rest(p, out);
@@ -90,13 +90,13 @@ static bool parse_buckets(struct parser *p, struct floats *out)
 
 static bool parse_hint(struct parser *p, struct literal *l)
 {
-    enum tok t = parser_peek(p);
+    enum tok t = promql_peek(p);
 
     if (t < T_RESET_UNKNOWN || t > T_RESET_GAUGE) {
-        parser_miss(p);
+        promql_miss(p);
         return false;
     }
-    parser_take(p);
+    promql_take(p);
     static const enum hist_reset hints[] = { HIST_RESET_UNKNOWN, HIST_RESET_YES, HIST_RESET_NO,
                                              HIST_RESET_GAUGE };
     l->reset = hints[t - T_RESET_UNKNOWN];
@@ -112,14 +112,14 @@ static bool parse_key_value(struct parser *p, struct literal *l, enum tok key)
                                               : NULL;
 
     if (number)
-        return parse_signed_number(p, number);
+        return promql_rule_signed_number(p, number);
     switch (key) {
     case T_Z_BUCKET_W_DESC:
-        if (parser_peek(p) == T_ADD || p->look == T_SUB) {
-            parser_miss(p);
+        if (promql_peek(p) == T_ADD || p->look == T_SUB) {
+            promql_miss(p);
             return false;
         }
-        return parse_signed_number(p, &l->zero_threshold);
+        return promql_rule_signed_number(p, &l->zero_threshold);
     case T_SCHEMA_DESC:
         return parse_int(p, &l->schema);
     case T_OFFSET_DESC:
@@ -140,17 +140,17 @@ static bool parse_key_value(struct parser *p, struct literal *l, enum tok key)
 // `key:value`; the key is next. A key that was there before keeps its first value.
 static bool parse_key(struct parser *p, struct literal *l)
 {
-    enum tok key = parser_take(p).t;
+    enum tok key = promql_take(p).t;
     unsigned bit = 1u << (key - T_SUM_DESC);
     struct literal again = { 0 };
     struct token colon;
     bool repeated = l->seen & bit;
 
-    if (!parser_expect(p, T_COLON, &colon) || !parse_key_value(p, repeated ? &again : l, key))
+    if (!promql_expect(p, T_COLON, &colon) || !parse_key_value(p, repeated ? &again : l, key))
         return false;
     l->seen |= bit;
     if (repeated)
-        parser_error(p, 0, 0, "duplicate key \"%s\" in histogram", key_name(key));
+        promql_report(p, 0, 0, "duplicate key \"%s\" in histogram", key_name(key));
     return true;
 }
 
@@ -160,31 +160,31 @@ static bool parse_key(struct parser *p, struct literal *l)
 static bool parse_literal_rest(struct parser *p, struct literal *l)
 {
     for (;;) {
-        enum tok t = parser_peek(p);
+        enum tok t = promql_peek(p);
         enum miss miss = MISS_ERROR;
 
         if (t == T_CLOSE_HIST) {
-            parser_take(p);
+            promql_take(p);
             return true;
         }
         if (t == T_SPACE) {
-            parser_take(p);
-            t = parser_peek(p);
+            promql_take(p);
+            t = promql_peek(p);
             if (t == T_CLOSE_HIST)
                 continue;
             if (is_key(t)) {
                 if (parse_key(p, l))
                     continue;
             } else {
-                miss = parser_miss(p);
+                miss = promql_miss(p);
             }
         } else {
-            miss = parser_miss(p);
+            miss = promql_miss(p);
         }
         if (p->aborted)
             return false;
         if (miss == MISS_ERROR)
-            parser_unexpected(p, "histogram description",
+            promql_unexpected(p, "histogram description",
                               "histogram description key, e.g. buckets:[5 10 7]");
     }
 }
@@ -193,18 +193,18 @@ static bool parse_literal(struct parser *p, struct literal *l)
 {
     struct token t;
 
-    if (!parser_expect(p, T_OPEN_HIST, &t))
+    if (!promql_expect(p, T_OPEN_HIST, &t))
         return false;
-    if (parser_peek(p) == T_CLOSE_HIST) {
-        parser_take(p);
+    if (promql_peek(p) == T_CLOSE_HIST) {
+        promql_take(p);
         return true;
     }
     if (p->look == T_SPACE) {
-        parser_take(p);
-        return parser_expect(p, T_CLOSE_HIST, &t);
+        promql_take(p);
+        return promql_expect(p, T_CLOSE_HIST, &t);
     }
     if (!is_key(p->look)) {
-        parser_miss(p);
+        promql_miss(p);
         return false;
     }
     return parse_key(p, l) && parse_literal_rest(p, l);
@@ -219,10 +219,42 @@ static struct hist_side build_side(struct parser *p, const struct floats *bucket
     return (struct hist_side){ span, buckets->v.v, 1, (uint32_t)buckets->v.n };
 }
 
+static bool is_schema(int64_t schema)
+{
+    return schema == HIST_SCHEMA_CUSTOM || (schema >= HIST_SCHEMA_MIN && schema <= HIST_SCHEMA_MAX);
+}
+
+/*
+ * Reports what arithmetic on histograms could not stand: upstream takes it here and fails later.
+ * Counts that do not add up are fine, tests are written so.
+ */
+static void check_layout(struct parser *p, const struct literal *l)
+{
+    enum { OFFSET_MAX = 1 << 30 };
+    size_t n = l->buckets.v.n, bounds = l->custom.v.n;
+
+    if (!is_schema(l->schema))
+        promql_report_here(p, "histogram has an invalid schema %lld, expected -4 to 8 or -53",
+                           (long long)l->schema);
+    else if (l->offset > OFFSET_MAX || l->offset < -OFFSET_MAX || l->n_offset > OFFSET_MAX ||
+             l->n_offset < -OFFSET_MAX)
+        promql_report_here(p, "bucket offset of histogram is out of range");
+    else if (n > HIST_BUCKETS_MAX || l->n_buckets.v.n > HIST_BUCKETS_MAX ||
+             bounds > HIST_BUCKETS_MAX)
+        promql_report_here(p, "histogram has more than %d buckets", HIST_BUCKETS_MAX);
+    else if (l->schema != HIST_SCHEMA_CUSTOM)
+        return;
+    else if (l->n_buckets.v.n)
+        promql_report_here(p, "histogram with custom buckets has negative buckets");
+    else if (n && (l->offset < 0 || (uint64_t)l->offset + n > bounds + 1))
+        promql_report_here(p, "histogram with %zu custom values has buckets beyond them", bounds);
+}
+
 static const struct histogram *build(struct parser *p, const struct literal *l)
 {
     struct histogram *h = arena_new(p->a, struct histogram);
 
+    check_layout(p, l);
     h->schema = (int32_t)l->schema;
     h->reset = l->reset;
     h->sum = l->sum;
@@ -261,14 +293,14 @@ static bool expand(struct parser *p, struct seq *out, const struct histogram *ba
     *vec_push_in(p->a, &out->values) = v;
     for (; n; n--) {
         if (acc.h.schema > inc->schema) {
-            parser_error_here(p, "error combining histograms: cannot merge from schema %d to %d",
-                              (int)inc->schema, (int)acc.h.schema);
+            promql_report_here(p, "error combining histograms: cannot merge from schema %d to %d",
+                               (int)inc->schema, (int)acc.h.schema);
             return true;
         }
         unsigned notes = subtract ? hist_acc_sub(&acc, inc) : hist_acc_add(&acc, inc);
         if (notes & HIST_NOTE_INCOMPATIBLE) {
-            parser_error_here(p, "cannot apply this operation on histograms with a mix of "
-                                 "exponential and custom bucket schemas");
+            promql_report_here(p, "cannot apply this operation on histograms with a mix of "
+                                  "exponential and custom bucket schemas");
             return true;
         }
         v.hist = hist_acc_get(&acc, p->a, false);
@@ -277,7 +309,7 @@ static bool expand(struct parser *p, struct seq *out, const struct histogram *ba
     return true;
 }
 
-bool parse_histogram_item(struct parser *p, struct seq *out)
+bool promql_rule_histogram_item(struct parser *p, struct seq *out)
 {
     struct literal l = { 0 }, step = { 0 };
     uint64_t n = 0;
@@ -286,25 +318,27 @@ bool parse_histogram_item(struct parser *p, struct seq *out)
         return false;
     const struct histogram *base = build(p, &l);
     struct promql_seq_value v = { .hist = base, .counter_reset_hint_set = l.is_hint_set };
-    enum tok t = parser_peek(p);
+    enum tok t = promql_peek(p);
     if (t == T_ADD || t == T_SUB) {
         struct token times;
-        parser_take(p);
-        if (!parse_literal(p, &step) || !parser_expect(p, T_TIMES, &times) ||
-            !parse_repetition(p, &n))
+        promql_take(p);
+        if (!parse_literal(p, &step) || !promql_expect(p, T_TIMES, &times) ||
+            !promql_rule_repetition(p, &n))
             return false;
         const struct histogram *inc = build(p, &step);
-        if (!seq_reserve(p, out, n > expansion_max(base, inc) ? UINT64_MAX : n + 1))
+        if (p->errors.n)
+            return true;
+        if (!promql_seq_reserve(p, out, n > expansion_max(base, inc) ? UINT64_MAX : n + 1))
             return false;
         v.counter_reset_hint_set = step.is_hint_set;
         return expand(p, out, base, inc, t == T_SUB, v, n);
     }
     if (t == T_TIMES) {
-        parser_take(p);
-        if (!parse_repetition(p, &n))
+        promql_take(p);
+        if (!promql_rule_repetition(p, &n))
             return false;
     }
-    if (!seq_reserve(p, out, n == UINT64_MAX ? n : n + 1))
+    if (!promql_seq_reserve(p, out, n == UINT64_MAX ? n : n + 1))
         return false;
     for (uint64_t i = 0; i <= n; i++)
         *vec_push_in(p->a, &out->values) = v;

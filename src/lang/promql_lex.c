@@ -10,7 +10,7 @@
 
 /* ---- helpers ---- */
 
-uint32_t lex_rune(struct lexer *l)
+uint32_t promql_lex_rune(struct lexer *l)
 {
     uint32_t r;
 
@@ -22,21 +22,21 @@ uint32_t lex_rune(struct lexer *l)
     return r;
 }
 
-void lex_emit(struct lexer *l, enum tok t)
+void promql_lex_emit(struct lexer *l, enum tok t)
 {
     *l->out = (struct token){ t, l->start, lex_word_so_far(l) };
     l->start = l->pos;
     l->scanned = true;
 }
 
-enum lex_mode lex_fail(struct lexer *l, struct str message)
+enum lex_mode promql_lex_fail(struct lexer *l, struct str message)
 {
     *l->out = (struct token){ T_ERROR, l->start, message };
     l->scanned = true;
     return LEX_DONE;
 }
 
-struct str lex_quoted_rune(struct lexer *l, uint32_t r)
+struct str promql_lex_quoted_rune(struct lexer *l, uint32_t r)
 {
     OWNED(buf_fini) struct buf raw = { 0 };
     OWNED(buf_fini) struct buf quoted = { 0 };
@@ -69,7 +69,7 @@ static bool accept(struct lexer *l, const char *valid)
     return true;
 }
 
-enum lex_mode lex_space(struct lexer *l)
+enum lex_mode promql_lex_space(struct lexer *l)
 {
     while (byte_is_space(lex_peek(l)))
         l->pos++;
@@ -82,7 +82,7 @@ static enum lex_mode lex_comment(struct lexer *l)
 {
     while (l->pos < l->n && l->text[l->pos] != '\n' && l->text[l->pos] != '\r')
         l->pos++;
-    lex_emit(l, T_COMMENT);
+    promql_lex_emit(l, T_COMMENT);
     return LEX_STATEMENTS;
 }
 
@@ -138,7 +138,7 @@ static const struct keyword keywords[] = {
 
 enum { KEYWORD_BYTES_MAX = 12 };
 
-enum tok lex_keyword(struct str word)
+enum tok promql_lex_keyword(struct str word)
 {
     char lower[KEYWORD_BYTES_MAX + 1];
     size_t from = 0, to = ARRAY_LEN(keywords);
@@ -172,7 +172,7 @@ static bool paren_follows(const struct lexer *l)
     return at < l->n && l->text[at] == '(';
 }
 
-enum lex_mode lex_word(struct lexer *l)
+enum lex_mode promql_lex_word(struct lexer *l)
 {
     bool colon = false;
     int c;
@@ -181,10 +181,10 @@ enum lex_mode lex_word(struct lexer *l)
         colon |= c == ':';
         l->pos++;
     }
-    enum tok t = colon ? T_METRIC_IDENTIFIER : lex_keyword(lex_word_so_far(l));
+    enum tok t = colon ? T_METRIC_IDENTIFIER : promql_lex_keyword(lex_word_so_far(l));
     if (t >= T_FILL && t <= T_FILL_RIGHT && !paren_follows(l))
         t = T_IDENTIFIER;
-    lex_emit(l, t);
+    promql_lex_emit(l, t);
     return l->series && lex_peek(l) != '{' ? LEX_VALUES : LEX_STATEMENTS;
 }
 
@@ -193,13 +193,13 @@ static enum lex_mode lex_label(struct lexer *l)
 {
     while (byte_is_alnum(lex_peek(l)))
         l->pos++;
-    lex_emit(l, T_IDENTIFIER);
+    promql_lex_emit(l, T_IDENTIFIER);
     return LEX_STATEMENTS;
 }
 
 static enum tok duration_keyword(struct str word)
 {
-    enum tok t = lex_keyword(word);
+    enum tok t = promql_lex_keyword(word);
 
     return t == T_STEP || t == T_RANGE || t == T_MAX_OF || t == T_MIN_OF ? t : T_IDENTIFIER;
 }
@@ -218,7 +218,7 @@ static bool lex_duration_keyword(struct lexer *l)
     enum tok t = duration_keyword(lex_word_so_far(l));
     if (t == T_IDENTIFIER)
         return false;
-    lex_emit(l, t);
+    promql_lex_emit(l, t);
     return true;
 }
 
@@ -287,11 +287,11 @@ static bool scan_number(struct lexer *l)
     return (l->series && c == 'x') || !byte_is_alnum(c);
 }
 
-enum lex_mode lex_number(struct lexer *l)
+enum lex_mode promql_lex_number(struct lexer *l)
 {
     if (!scan_number(l))
         return lex_error(l, "bad number syntax: %.*s", STRF(quoted_word(l)));
-    lex_emit(l, T_NUMBER);
+    promql_lex_emit(l, T_NUMBER);
     return LEX_STATEMENTS;
 }
 
@@ -318,11 +318,11 @@ static bool scan_duration(struct lexer *l)
 static enum lex_mode lex_number_or_duration(struct lexer *l)
 {
     if (scan_number(l)) {
-        lex_emit(l, T_NUMBER);
+        promql_lex_emit(l, T_NUMBER);
         return LEX_STATEMENTS;
     }
     if (scan_duration(l)) {
-        lex_emit(l, T_DURATION);
+        promql_lex_emit(l, T_DURATION);
         return LEX_STATEMENTS;
     }
     return lex_error(l, "bad number or duration syntax: %.*s", STRF(quoted_word(l)));
@@ -354,7 +354,7 @@ static enum lex_mode escape_error(struct lexer *l, const char *before, uint32_t 
 // Behind a backslash. True when the escape is whole; else an error was emitted.
 static bool lex_escape(struct lexer *l)
 {
-    uint32_t r = lex_rune(l), x = 0, base = 16, max = RUNE_MAX;
+    uint32_t r = promql_lex_rune(l), x = 0, base = 16, max = RUNE_MAX;
     int n = 0;
 
     if (r == LEX_EOF)
@@ -368,7 +368,7 @@ static bool lex_escape(struct lexer *l)
     } else if (r == 'x' || r == 'u' || r == 'U') {
         n = r == 'x' ? 2 : r == 'u' ? 4 : 8;
         max = r == 'x' ? 255 : RUNE_MAX;
-        r = lex_rune(l);
+        r = promql_lex_rune(l);
     } else {
         return escape_error(l, "unknown escape sequence", r, "") != LEX_DONE;
     }
@@ -380,7 +380,7 @@ static bool lex_escape(struct lexer *l)
             return escape_error(l, "illegal character", r, " in escape sequence") != LEX_DONE;
         x = x * base + digit;
         if (n > 1)
-            r = lex_rune(l);
+            r = promql_lex_rune(l);
     }
     if (x > max || (x >= 0xd800 && x < 0xe000))
         return lex_error(l, "escape sequence is an invalid Unicode code point") != LEX_DONE;
@@ -390,7 +390,7 @@ static bool lex_escape(struct lexer *l)
 static enum lex_mode lex_string(struct lexer *l)
 {
     for (;;) {
-        uint32_t r = lex_rune(l);
+        uint32_t r = promql_lex_rune(l);
 
         if (r == (unsigned char)l->quote)
             break;
@@ -401,7 +401,7 @@ static enum lex_mode lex_string(struct lexer *l)
         if (r == '\\' && !lex_escape(l))
             return LEX_DONE;
     }
-    lex_emit(l, T_STRING);
+    promql_lex_emit(l, T_STRING);
     return LEX_STATEMENTS;
 }
 
@@ -409,13 +409,13 @@ static enum lex_mode lex_raw_string(struct lexer *l)
 {
     uint32_t r;
 
-    while ((r = lex_rune(l)) != '`') {
+    while ((r = promql_lex_rune(l)) != '`') {
         if (r == RUNE_BAD)
             return lex_error(l, "invalid UTF-8 rune");
         if (r == LEX_EOF)
             return lex_error(l, "unterminated raw string");
     }
-    lex_emit(l, T_STRING);
+    promql_lex_emit(l, T_STRING);
     return LEX_STATEMENTS;
 }
 
@@ -429,7 +429,7 @@ static enum lex_mode lex_quoted(struct lexer *l, char quote)
 
 static enum lex_mode lex_close_brace(struct lexer *l)
 {
-    lex_emit(l, T_RIGHT_BRACE);
+    promql_lex_emit(l, T_RIGHT_BRACE);
     l->brace_open = false;
     return l->series ? LEX_VALUES : LEX_STATEMENTS;
 }
@@ -438,7 +438,7 @@ static enum lex_mode lex_braces(struct lexer *l)
 {
     if (lex_peek(l) == '#')
         return lex_comment(l);
-    uint32_t r = lex_rune(l);
+    uint32_t r = promql_lex_rune(l);
     switch (r) {
     case LEX_EOF:
         return lex_error(l, "unexpected end of input inside braces");
@@ -446,23 +446,23 @@ static enum lex_mode lex_braces(struct lexer *l)
     case '\t':
     case '\n':
     case '\r':
-        return lex_space(l);
+        return promql_lex_space(l);
     case ',':
-        lex_emit(l, T_COMMA);
+        promql_lex_emit(l, T_COMMA);
         return LEX_BRACES;
     case '"':
     case '\'':
     case '`':
         return lex_quoted(l, (char)r);
     case '=':
-        lex_emit(l, accept(l, "~") ? T_EQL_REGEX : T_EQL);
+        promql_lex_emit(l, accept(l, "~") ? T_EQL_REGEX : T_EQL);
         return LEX_BRACES;
     case '!':
-        r = lex_rune(l);
+        r = promql_lex_rune(l);
         if (r != '~' && r != '=')
             return lex_error(l, "unexpected character after '!' inside braces: %.*s",
-                             STRF(lex_quoted_rune(l, r)));
-        lex_emit(l, r == '~' ? T_NEQ_REGEX : T_NEQ);
+                             STRF(promql_lex_quoted_rune(l, r)));
+        promql_lex_emit(l, r == '~' ? T_NEQ_REGEX : T_NEQ);
         return LEX_BRACES;
     case '{':
         return lex_error(l, "unexpected left brace '{'");
@@ -472,7 +472,7 @@ static enum lex_mode lex_braces(struct lexer *l)
         if (r < 0x80 && byte_is_alpha((int)r))
             return lex_label(l);
         return lex_error(l, "unexpected character inside braces: %.*s",
-                         STRF(lex_quoted_rune(l, r)));
+                         STRF(promql_lex_quoted_rune(l, r)));
     }
 }
 
@@ -480,7 +480,7 @@ static enum lex_mode lex_braces(struct lexer *l)
 
 static enum lex_mode lex_close_paren(struct lexer *l, enum lex_mode next)
 {
-    lex_emit(l, T_RIGHT_PAREN);
+    promql_lex_emit(l, T_RIGHT_PAREN);
     if (--l->paren_depth < 0)
         return lex_error(l, "unexpected right parenthesis ')'");
     return next;
@@ -510,7 +510,7 @@ static enum tok arithmetic_tok(uint32_t r)
 
 static enum lex_mode lex_duration_colon(struct lexer *l)
 {
-    lex_emit(l, T_COLON);
+    promql_lex_emit(l, T_COLON);
     if (!l->got_duration)
         return lex_error(l, "unexpected colon before duration in duration expression");
     if (l->got_colon)
@@ -529,22 +529,22 @@ static enum lex_mode lex_duration(struct lexer *l)
         l->got_duration = true;
         return lex_number_or_duration(l);
     }
-    uint32_t r = lex_rune(l);
+    uint32_t r = promql_lex_rune(l);
     if (r < 0x80 && byte_is_space((int)r)) {
-        lex_space(l);
+        promql_lex_space(l);
         return LEX_DURATION;
     }
     switch (r) {
     case LEX_EOF:
         return lex_error(l, "unexpected end of input in duration expression");
     case ']':
-        lex_emit(l, T_RIGHT_BRACKET);
+        promql_lex_emit(l, T_RIGHT_BRACKET);
         l->bracket_open = l->got_colon = false;
         return LEX_STATEMENTS;
     case ':':
         return lex_duration_colon(l);
     case '(':
-        lex_emit(l, T_LEFT_PAREN);
+        promql_lex_emit(l, T_LEFT_PAREN);
         l->paren_depth++;
         return LEX_DURATION;
     case ')':
@@ -553,13 +553,13 @@ static enum lex_mode lex_duration(struct lexer *l)
         break;
     }
     if (arithmetic_tok(r) != T_ERROR) {
-        lex_emit(l, arithmetic_tok(r));
+        promql_lex_emit(l, arithmetic_tok(r));
         return LEX_DURATION;
     }
     if (starts_duration_keyword(r) && lex_duration_keyword(l))
         return LEX_DURATION;
     return lex_error(l, "unexpected character in duration expression: %.*s",
-                     STRF(lex_quoted_rune(l, r)));
+                     STRF(promql_lex_quoted_rune(l, r)));
 }
 
 static enum lex_mode lex_open_bracket(struct lexer *l)
@@ -567,7 +567,7 @@ static enum lex_mode lex_open_bracket(struct lexer *l)
     if (l->bracket_open)
         return lex_error(l, "unexpected left bracket '['");
     l->got_colon = false;
-    lex_emit(l, T_LEFT_BRACKET);
+    promql_lex_emit(l, T_LEFT_BRACKET);
     l->bracket_open = true;
     return LEX_DURATION;
 }
@@ -580,23 +580,23 @@ static enum lex_mode lex_end(struct lexer *l)
         return lex_error(l, "unclosed left parenthesis");
     if (l->bracket_open)
         return lex_error(l, "unclosed left bracket");
-    lex_emit(l, T_EOF);
+    promql_lex_emit(l, T_EOF);
     return LEX_DONE;
 }
 
 static enum lex_mode lex_equals_or_not(struct lexer *l, uint32_t r)
 {
     if (r == '!') {
-        r = lex_rune(l);
+        r = promql_lex_rune(l);
         if (r != '=')
             return lex_error(l, "unexpected character after '!': %.*s",
-                             STRF(lex_quoted_rune(l, r)));
-        lex_emit(l, T_NEQ);
+                             STRF(promql_lex_quoted_rune(l, r)));
+        promql_lex_emit(l, T_NEQ);
         return LEX_STATEMENTS;
     }
     if (lex_peek(l) == '~')
         return lex_error(l, "unexpected character after '=': '~'");
-    lex_emit(l, accept(l, "=") ? T_EQLC : T_EQL);
+    promql_lex_emit(l, accept(l, "=") ? T_EQLC : T_EQL);
     return LEX_STATEMENTS;
 }
 
@@ -605,11 +605,11 @@ static enum lex_mode lex_less_or_greater(struct lexer *l, uint32_t r)
     bool less = r == '<';
 
     if (accept(l, "="))
-        lex_emit(l, less ? T_LTE : T_GTE);
+        promql_lex_emit(l, less ? T_LTE : T_GTE);
     else if (accept(l, "/"))
-        lex_emit(l, less ? T_TRIM_UPPER : T_TRIM_LOWER);
+        promql_lex_emit(l, less ? T_TRIM_UPPER : T_TRIM_LOWER);
     else
-        lex_emit(l, less ? T_LSS : T_GTR);
+        promql_lex_emit(l, less ? T_LSS : T_GTR);
     return LEX_STATEMENTS;
 }
 
@@ -619,26 +619,27 @@ static enum lex_mode lex_word_in_brackets(struct lexer *l, uint32_t r)
     if (r == ':') {
         if (l->got_colon)
             return lex_error(l, "unexpected colon ':'");
-        lex_emit(l, T_COLON);
+        promql_lex_emit(l, T_COLON);
         l->got_colon = true;
         return LEX_STATEMENTS;
     }
     if (starts_duration_keyword(r) && lex_duration_keyword(l))
         return LEX_STATEMENTS;
-    return lex_error(l, "unexpected character: %.*s, expected ':'", STRF(lex_quoted_rune(l, r)));
+    return lex_error(l, "unexpected character: %.*s, expected ':'",
+                     STRF(promql_lex_quoted_rune(l, r)));
 }
 
 static enum lex_mode lex_bracket_or_at(struct lexer *l, uint32_t r)
 {
     switch (r) {
     case '(':
-        lex_emit(l, T_LEFT_PAREN);
+        promql_lex_emit(l, T_LEFT_PAREN);
         l->paren_depth++;
         return LEX_STATEMENTS;
     case ')':
         return lex_close_paren(l, LEX_STATEMENTS);
     case '{':
-        lex_emit(l, T_LEFT_BRACE);
+        promql_lex_emit(l, T_LEFT_BRACE);
         l->brace_open = true;
         return LEX_BRACES;
     case '[':
@@ -646,14 +647,14 @@ static enum lex_mode lex_bracket_or_at(struct lexer *l, uint32_t r)
     case ']':
         if (!l->bracket_open)
             return lex_error(l, "unexpected right bracket ']'");
-        lex_emit(l, T_RIGHT_BRACKET);
+        promql_lex_emit(l, T_RIGHT_BRACKET);
         l->bracket_open = false;
         return LEX_STATEMENTS;
     case '@':
-        lex_emit(l, T_AT);
+        promql_lex_emit(l, T_AT);
         return LEX_STATEMENTS;
     default:
-        return lex_error(l, "unexpected character: %.*s", STRF(lex_quoted_rune(l, r)));
+        return lex_error(l, "unexpected character: %.*s", STRF(promql_lex_quoted_rune(l, r)));
     }
 }
 
@@ -662,7 +663,7 @@ static enum lex_mode lex_statements(struct lexer *l)
     int c = lex_peek(l);
 
     if (l->hist != HIST_OUTSIDE)
-        return lex_histogram(l);
+        return promql_lex_histogram(l);
     if (l->brace_open)
         return lex_braces(l);
     if (c < 0)
@@ -670,16 +671,16 @@ static enum lex_mode lex_statements(struct lexer *l)
     if (c == '#')
         return lex_comment(l);
     if (byte_is_space(c))
-        return lex_space(l);
+        return promql_lex_space(l);
     if ((byte_is_alpha(c) || c == ':') && !l->bracket_open)
-        return lex_word(l);
+        return promql_lex_word(l);
     if (byte_is_digit(c) ||
         (c == '.' && l->pos + 1 < l->n && byte_is_digit((unsigned char)l->text[l->pos + 1])))
         return lex_number_or_duration(l);
 
-    uint32_t r = lex_rune(l);
+    uint32_t r = promql_lex_rune(l);
     if (arithmetic_tok(r) != T_ERROR) {
-        lex_emit(l, arithmetic_tok(r));
+        promql_lex_emit(l, arithmetic_tok(r));
         return LEX_STATEMENTS;
     }
     if (r == '=' || r == '!')
@@ -703,21 +704,21 @@ static enum lex_mode lex_step(struct lexer *l)
     case LEX_DURATION:
         return lex_duration(l);
     case LEX_NUMBER:
-        return lex_number(l);
+        return promql_lex_number(l);
     case LEX_VALUES:
-        return lex_values(l);
+        return promql_lex_values(l);
     case LEX_HISTOGRAM:
-        return lex_histogram(l);
+        return promql_lex_histogram(l);
     case LEX_BUCKETS:
-        return lex_buckets(l);
+        return promql_lex_buckets(l);
     case LEX_DONE:
         break;
     }
-    lex_emit(l, T_EOF);
+    promql_lex_emit(l, T_EOF);
     return LEX_DONE;
 }
 
-void lex_next(struct lexer *l, struct token *out)
+void promql_lex_next(struct lexer *l, struct token *out)
 {
     l->out = out;
     l->scanned = false;

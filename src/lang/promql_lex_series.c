@@ -4,53 +4,53 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "lang/promql_priv.h"
 
-enum lex_mode lex_values(struct lexer *l)
+enum lex_mode promql_lex_values(struct lexer *l)
 {
     int c = lex_peek(l);
 
     if (l->hist != HIST_OUTSIDE)
-        return lex_histogram(l);
+        return promql_lex_histogram(l);
     if (c < 0)
         return LEX_STATEMENTS;
     if (byte_is_digit(c) ||
         (c == '.' && l->pos + 1 < l->n && byte_is_digit((unsigned char)l->text[l->pos + 1])))
-        return lex_number(l) == LEX_DONE ? LEX_DONE : LEX_VALUES;
+        return promql_lex_number(l) == LEX_DONE ? LEX_DONE : LEX_VALUES;
     if (byte_is_alpha(c) && c != 'x' && c != '_')
-        return lex_word(l); // odd words are for the parser to refuse
+        return promql_lex_word(l); // odd words are for the parser to refuse
 
-    uint32_t r = lex_rune(l);
+    uint32_t r = promql_lex_rune(l);
     switch (r) {
     case '{':
         if (lex_peek(l) != '{')
             break;
         l->pos++;
         l->hist = HIST_OPEN;
-        lex_emit(l, T_OPEN_HIST);
+        promql_lex_emit(l, T_OPEN_HIST);
         return LEX_HISTOGRAM;
     case ' ':
     case '\t':
     case '\n':
     case '\r':
-        lex_emit(l, T_SPACE);
-        lex_space(l);
+        promql_lex_emit(l, T_SPACE);
+        promql_lex_space(l);
         return LEX_VALUES;
     case '+':
-        lex_emit(l, T_ADD);
+        promql_lex_emit(l, T_ADD);
         return LEX_VALUES;
     case '-':
-        lex_emit(l, T_SUB);
+        promql_lex_emit(l, T_SUB);
         return LEX_VALUES;
     case 'x':
-        lex_emit(l, T_TIMES);
+        promql_lex_emit(l, T_TIMES);
         return LEX_VALUES;
     case '_':
-        lex_emit(l, T_BLANK);
+        promql_lex_emit(l, T_BLANK);
         return LEX_VALUES;
     default:
         break;
     }
     return lex_error(l, "unexpected character in series sequence: %.*s",
-                     STRF(lex_quoted_rune(l, r)));
+                     STRF(promql_lex_quoted_rune(l, r)));
 }
 
 static enum tok descriptor(struct str word)
@@ -79,7 +79,7 @@ static enum tok descriptor(struct str word)
     for (size_t i = 0; i < ARRAY_LEN(keys); i++)
         if (str_eq_nocase(word, str_c(keys[i].name)))
             return keys[i].t;
-    return lex_keyword(word) == T_NUMBER ? T_NUMBER : T_ERROR;
+    return promql_lex_keyword(word) == T_NUMBER ? T_NUMBER : T_ERROR;
 }
 
 static enum lex_mode lex_descriptor(struct lexer *l)
@@ -95,7 +95,7 @@ static enum lex_mode lex_descriptor(struct lexer *l)
     }
     if (t >= T_SUM_DESC && t <= T_RESET_HINT_DESC && lex_peek(l) != ':')
         return lex_error(l, "missing `:` for histogram descriptor");
-    lex_emit(l, t);
+    promql_lex_emit(l, t);
     return LEX_HISTOGRAM;
 }
 
@@ -103,7 +103,7 @@ static enum lex_mode lex_descriptor(struct lexer *l)
 static enum lex_mode lex_close_histogram(struct lexer *l)
 {
     l->pos++;
-    lex_emit(l, T_CLOSE_HIST);
+    promql_lex_emit(l, T_CLOSE_HIST);
     switch (lex_peek(l)) {
     case 'x':
         l->hist = HIST_TIMES;
@@ -126,42 +126,42 @@ static enum lex_mode lex_after_histogram(struct lexer *l)
 
     l->hist = HIST_OUTSIDE;
     l->pos++;
-    lex_emit(l, t);
+    promql_lex_emit(l, t);
     return LEX_VALUES;
 }
 
-enum lex_mode lex_histogram(struct lexer *l)
+enum lex_mode promql_lex_histogram(struct lexer *l)
 {
     int c = lex_peek(l);
 
     if (l->hist != HIST_OPEN)
         return lex_after_histogram(l);
     if (l->bracket_open)
-        return lex_buckets(l);
+        return promql_lex_buckets(l);
     if (byte_is_alpha(c))
         return lex_descriptor(l);
     if (byte_is_digit(c))
-        return lex_number(l);
+        return promql_lex_number(l);
 
-    uint32_t r = lex_rune(l);
+    uint32_t r = promql_lex_rune(l);
     switch (r) {
     case ' ':
     case '\t':
     case '\n':
     case '\r':
-        lex_emit(l, T_SPACE);
-        lex_space(l);
+        promql_lex_emit(l, T_SPACE);
+        promql_lex_space(l);
         return LEX_HISTOGRAM;
     case ':':
-        lex_emit(l, T_COLON);
+        promql_lex_emit(l, T_COLON);
         return LEX_HISTOGRAM;
     case '-':
-        lex_emit(l, T_SUB);
+        promql_lex_emit(l, T_SUB);
         return LEX_HISTOGRAM;
     case '[':
         l->bracket_open = true;
         l->got_colon = l->got_duration = false;
-        lex_emit(l, T_LEFT_BRACKET);
+        promql_lex_emit(l, T_LEFT_BRACKET);
         return LEX_BUCKETS;
     case '}':
         if (lex_peek(l) == '}')
@@ -171,18 +171,18 @@ enum lex_mode lex_histogram(struct lexer *l)
         break;
     }
     return lex_error(l, "histogram description incomplete unexpected: %.*s",
-                     STRF(lex_quoted_rune(l, r)));
+                     STRF(promql_lex_quoted_rune(l, r)));
 }
 
-enum lex_mode lex_buckets(struct lexer *l)
+enum lex_mode promql_lex_buckets(struct lexer *l)
 {
     if (byte_is_digit(lex_peek(l)))
-        return lex_number(l);
-    uint32_t r = lex_rune(l);
+        return promql_lex_number(l);
+    uint32_t r = promql_lex_rune(l);
     if (r < 0x80 && byte_is_alpha((int)r)) { // Inf or NaN, letter by letter
-        if (lex_keyword(lex_word_so_far(l)) != T_NUMBER)
+        if (promql_lex_keyword(lex_word_so_far(l)) != T_NUMBER)
             return LEX_BUCKETS;
-        lex_emit(l, T_NUMBER);
+        promql_lex_emit(l, T_NUMBER);
         return LEX_HISTOGRAM;
     }
     switch (r) {
@@ -190,18 +190,18 @@ enum lex_mode lex_buckets(struct lexer *l)
     case '\t':
     case '\n':
     case '\r':
-        lex_emit(l, T_SPACE);
-        lex_space(l);
+        promql_lex_emit(l, T_SPACE);
+        promql_lex_space(l);
         return LEX_HISTOGRAM;
     case '-':
-        lex_emit(l, T_SUB);
+        promql_lex_emit(l, T_SUB);
         return LEX_NUMBER;
     case ']':
         l->bracket_open = false;
-        lex_emit(l, T_RIGHT_BRACKET);
+        promql_lex_emit(l, T_RIGHT_BRACKET);
         return LEX_HISTOGRAM;
     default:
         return lex_error(l, "invalid character in buckets description: %.*s",
-                         STRF(lex_quoted_rune(l, r)));
+                         STRF(promql_lex_quoted_rune(l, r)));
     }
 }

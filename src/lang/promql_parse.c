@@ -10,7 +10,8 @@ enum { LABELS_MAX = 1000 }; // of one grouping: some checks compare each with ea
 
 enum { PREC_OR = 1, PREC_AND, PREC_COMPARE, PREC_ADD, PREC_MUL, PREC_POW };
 
-struct promql_node *node_new(struct parser *p, enum promql_kind kind, uint32_t start, uint32_t end)
+struct promql_node *promql_node_new(struct parser *p, enum promql_kind kind, uint32_t start,
+                                    uint32_t end)
 {
     struct promql_node *n = arena_new(p->a, struct promql_node);
 
@@ -21,20 +22,20 @@ struct promql_node *node_new(struct parser *p, enum promql_kind kind, uint32_t s
     return n;
 }
 
-void node_raise(struct parser *p, struct promql_node *n, const struct promql_node *below)
+void promql_node_raise(struct parser *p, struct promql_node *n, const struct promql_node *below)
 {
     if (!below || below->height < n->height)
         return;
     n->height = below->height + 1;
     if (n->height > PROMQL_HEIGHT_MAX && !p->too_high) {
-        parser_error(p, n->start, n->end, "expression has more than %d levels", PROMQL_HEIGHT_MAX);
+        promql_report(p, n->start, n->end, "expression has more than %d levels", PROMQL_HEIGHT_MAX);
         p->too_high = p->aborted = true;
     }
 }
 
 /* ---- words that stand for several things ---- */
 
-bool tok_is_metric(enum tok t)
+bool promql_tok_is_metric(enum tok t)
 {
     return t == T_IDENTIFIER || t == T_METRIC_IDENTIFIER || tok_is_aggregator(t) || t == T_BY ||
            t == T_WITHOUT || t == T_AND || t == T_OR || t == T_UNLESS || t == T_OFFSET ||
@@ -42,15 +43,15 @@ bool tok_is_metric(enum tok t)
            (t >= T_START && t <= T_MIN_OF);
 }
 
-bool tok_is_label(enum tok t)
+bool promql_tok_is_label(enum tok t)
 {
-    return (tok_is_metric(t) && t != T_WITHOUT) || t == T_BOOL || t == T_GROUP_LEFT ||
+    return (promql_tok_is_metric(t) && t != T_WITHOUT) || t == T_BOOL || t == T_GROUP_LEFT ||
            t == T_GROUP_RIGHT || t == T_IGNORING || t == T_ON || t == T_ATAN2;
 }
 
 static bool tok_starts_expr(enum tok t)
 {
-    return tok_is_metric(t) || t == T_NUMBER || t == T_DURATION || t == T_STRING ||
+    return promql_tok_is_metric(t) || t == T_NUMBER || t == T_DURATION || t == T_STRING ||
            t == T_LEFT_PAREN || t == T_LEFT_BRACE || t == T_ADD || t == T_SUB;
 }
 
@@ -65,18 +66,18 @@ static void grouping_add(struct parser *p, struct grouping *g, struct str label)
     if (g->labels.n < LABELS_MAX)
         *vec_push_in(p->a, &g->labels) = label;
     else if (g->labels.n == LABELS_MAX && p->errors.n == 0)
-        parser_error_here(p, "more than %d labels in grouping", LABELS_MAX);
+        promql_report_here(p, "more than %d labels in grouping", LABELS_MAX);
 }
 
 static struct str grouping_label(struct parser *p)
 {
-    struct token t = parser_take(p);
-    struct str label = t.t == T_STRING ? parser_unquote(p, t.val) : t.val;
+    struct token t = promql_take(p);
+    struct str label = t.t == T_STRING ? promql_unquote(p, t.val) : t.val;
 
     if (label.n == 0 || !str_is_utf8(label)) {
-        struct str quoted = parser_quoted(p, label);
-        parser_error(p, t.pos, token_end(&t), "invalid label name for grouping: %.*s",
-                     STRF(quoted));
+        struct str quoted = promql_quoted(p, label);
+        promql_report(p, t.pos, token_end(&t), "invalid label name for grouping: %.*s",
+                      STRF(quoted));
     }
     return label;
 }
@@ -85,22 +86,22 @@ static struct str grouping_label(struct parser *p)
 static bool grouping_item(struct parser *p, struct grouping *g, bool *done)
 {
     for (;;) {
-        enum tok t = parser_peek(p);
+        enum tok t = promql_peek(p);
 
         if (t == T_RIGHT_PAREN) {
-            parser_take(p);
+            promql_take(p);
             *done = true;
             return false;
         }
-        if (t == T_STRING || tok_is_label(t)) {
+        if (t == T_STRING || promql_tok_is_label(t)) {
             grouping_add(p, g, grouping_label(p));
             return true;
         }
-        switch (parser_miss(p)) {
+        switch (promql_miss(p)) {
         case MISS_ABORT:
             return false;
         case MISS_ERROR:
-            parser_unexpected(p, "grouping opts", "label");
+            promql_unexpected(p, "grouping opts", "label");
             return true;
         case MISS_DROPPED:
             break;
@@ -112,39 +113,39 @@ static bool grouping_item(struct parser *p, struct grouping *g, bool *done)
 static bool grouping_separator(struct parser *p, bool *done)
 {
     for (;;) {
-        enum tok t = parser_peek(p);
+        enum tok t = promql_peek(p);
         enum miss miss;
 
         if (t == T_COMMA || t == T_RIGHT_PAREN) {
-            parser_take(p);
+            promql_take(p);
             *done = t == T_RIGHT_PAREN;
             return true;
         }
-        miss = parser_miss(p);
+        miss = promql_miss(p);
         if (miss == MISS_ABORT)
             return false;
         if (miss == MISS_ERROR)
-            parser_unexpected(p, "grouping opts", "\",\" or \")\"");
+            promql_unexpected(p, "grouping opts", "\",\" or \")\"");
     }
 }
 
-bool parse_grouping(struct parser *p, struct strs *out)
+bool promql_rule_grouping(struct parser *p, struct strs *out)
 {
     struct grouping g = { 0 };
     bool done = false;
     enum miss miss;
 
-    while (parser_peek(p) != T_LEFT_PAREN) {
-        miss = parser_miss(p);
+    while (promql_peek(p) != T_LEFT_PAREN) {
+        miss = promql_miss(p);
         if (miss == MISS_ABORT)
             return false;
         if (miss == MISS_ERROR) {
-            parser_unexpected(p, "grouping opts", "\"(\"");
+            promql_unexpected(p, "grouping opts", "\"(\"");
             *out = (struct strs){ NULL, 0 };
             return true;
         }
     }
-    parser_take(p);
+    promql_take(p);
     while (!done) {
         if (!grouping_item(p, &g, &done)) {
             if (done)
@@ -168,34 +169,34 @@ struct arguments {
 static bool parse_arguments(struct parser *p, struct arguments *out)
 {
     for (;;) { // the first, or an empty list
-        enum tok t = parser_peek(p);
+        enum tok t = promql_peek(p);
         if (t == T_RIGHT_PAREN) {
-            parser_take(p);
+            promql_take(p);
             return true;
         }
         if (tok_starts_expr(t))
             break;
-        if (parser_miss(p) != MISS_DROPPED)
+        if (promql_miss(p) != MISS_DROPPED)
             return false;
     }
     for (;;) {
-        struct promql_node *n = parse_expr(p, 0);
+        struct promql_node *n = promql_rule_expr(p, 0);
         if (!n)
             return false;
         *vec_push_in(p->a, &out->v) = n;
         for (;;) { // up to the start of the next
-            enum tok t = parser_peek(p);
+            enum tok t = promql_peek(p);
             if (t == T_RIGHT_PAREN) {
-                parser_take(p);
+                promql_take(p);
                 return true;
             }
             if (t == T_COMMA) {
-                struct token comma = parser_take(p);
-                if (tok_starts_expr(parser_peek(p)))
+                struct token comma = promql_take(p);
+                if (tok_starts_expr(promql_peek(p)))
                     break;
-                parser_error(p, comma.pos, token_end(&comma),
-                             "trailing commas not allowed in function call args");
-            } else if (parser_miss(p) != MISS_DROPPED) {
+                promql_report(p, comma.pos, token_end(&comma),
+                              "trailing commas not allowed in function call args");
+            } else if (promql_miss(p) != MISS_DROPPED) {
                 return false;
             }
         }
@@ -206,20 +207,20 @@ static struct promql_node *parse_call(struct parser *p, const struct token *name
 {
     struct arguments args = { 0 };
 
-    parser_take(p); // the parenthesis
+    promql_take(p); // the parenthesis
     if (!parse_arguments(p, &args))
         return NULL;
-    struct promql_node *n = node_new(p, PROMQL_CALL, name->pos, p->last_closing);
+    struct promql_node *n = promql_node_new(p, PROMQL_CALL, name->pos, p->last_closing);
     n->call.fn = promql_function_find(name->val);
     if (!n->call.fn) {
-        struct str quoted = parser_quoted(p, name->val);
-        parser_error(p, name->pos, token_end(name), "unknown function with name %.*s",
-                     STRF(quoted));
+        struct str quoted = promql_quoted(p, name->val);
+        promql_report(p, name->pos, token_end(name), "unknown function with name %.*s",
+                      STRF(quoted));
     }
     n->call.args = args.v.v;
     n->call.arg_count = args.v.n;
     for (size_t i = 0; i < args.v.n; i++)
-        node_raise(p, n, args.v.v[i]);
+        promql_node_raise(p, n, args.v.v[i]);
     return n;
 }
 
@@ -227,13 +228,13 @@ static struct promql_node *parse_call(struct parser *p, const struct token *name
 static bool parse_aggregate_modifier(struct parser *p, struct promql_node *n, bool *found)
 {
     struct strs labels;
-    enum tok t = parser_peek(p);
+    enum tok t = promql_peek(p);
 
     *found = t == T_BY || t == T_WITHOUT;
     if (!*found)
         return true;
-    parser_take(p);
-    if (!parse_grouping(p, &labels))
+    promql_take(p);
+    if (!promql_rule_grouping(p, &labels))
         return false;
     n->aggregate.grouping = labels.v;
     n->aggregate.grouping_count = labels.n;
@@ -248,7 +249,7 @@ static bool parse_aggregate_body(struct parser *p, struct promql_node *n, struct
     struct token paren;
     bool found;
 
-    if (!parse_aggregate_modifier(p, n, &found) || !parser_expect(p, T_LEFT_PAREN, &paren) ||
+    if (!parse_aggregate_modifier(p, n, &found) || !promql_expect(p, T_LEFT_PAREN, &paren) ||
         !parse_arguments(p, args))
         return false;
     if (!found && !parse_aggregate_modifier(p, n, &found))
@@ -301,7 +302,7 @@ static enum promql_agg agg_of(enum tok t)
 // The operator is taken; a parenthesis or a modifier follows. Catches errors of what is inside.
 static struct promql_node *parse_aggregate(struct parser *p, const struct token *op)
 {
-    struct promql_node *n = node_new(p, PROMQL_AGGREGATE, op->pos, 0);
+    struct promql_node *n = promql_node_new(p, PROMQL_AGGREGATE, op->pos, 0);
     struct arguments args = { 0 };
     bool overread = false;
 
@@ -309,23 +310,23 @@ static struct promql_node *parse_aggregate(struct parser *p, const struct token 
     if (!parse_aggregate_body(p, n, &args, &overread)) {
         if (p->aborted)
             return NULL;
-        parser_unexpected(p, "aggregation", NULL);
+        promql_unexpected(p, "aggregation", NULL);
         args.v.n = 0;
     }
     n->end = overread ? previous_right_paren(p) : p->last_closing;
     size_t want = agg_has_param(n->aggregate.op) ? 2 : 1;
     if (args.v.n == 0) {
-        parser_error(p, n->start, n->end, "no arguments for aggregate expression provided");
+        promql_report(p, n->start, n->end, "no arguments for aggregate expression provided");
     } else if (args.v.n != want) {
-        parser_error(p, n->start, n->end,
-                     "wrong number of arguments for aggregate expression provided, expected %zu, "
-                     "got %zu",
-                     want, args.v.n);
+        promql_report(p, n->start, n->end,
+                      "wrong number of arguments for aggregate expression provided, expected %zu, "
+                      "got %zu",
+                      want, args.v.n);
     } else {
         n->aggregate.expr = args.v.v[want - 1];
         n->aggregate.param = want == 2 ? args.v.v[0] : NULL;
-        node_raise(p, n, n->aggregate.expr);
-        node_raise(p, n, n->aggregate.param);
+        promql_node_raise(p, n, n->aggregate.expr);
+        promql_node_raise(p, n, n->aggregate.param);
     }
     return n;
 }
@@ -334,26 +335,27 @@ static struct promql_node *parse_aggregate(struct parser *p, const struct token 
 
 static struct promql_node *parse_word(struct parser *p)
 {
-    struct token word = parser_take(p);
-    enum tok t = parser_peek(p);
+    struct token word = promql_take(p);
+    enum tok t = promql_peek(p);
 
     if (tok_is_aggregator(word.t) && (t == T_LEFT_PAREN || t == T_BY || t == T_WITHOUT))
         return parse_aggregate(p, &word);
     if ((word.t == T_IDENTIFIER || (word.t >= T_START && word.t <= T_MIN_OF)) && t == T_LEFT_PAREN)
         return parse_call(p, &word);
-    return parse_selector(p, &word);
+    return promql_rule_selector(p, &word);
 }
 
 static struct promql_node *parse_literal(struct parser *p)
 {
-    struct token t = parser_take(p);
+    struct token t = promql_take(p);
     bool text = t.t == T_STRING;
-    struct promql_node *n = node_new(p, text ? PROMQL_TEXT : PROMQL_NUMBER, t.pos, token_end(&t));
+    struct promql_node *n = promql_node_new(p, text ? PROMQL_TEXT : PROMQL_NUMBER, t.pos,
+                                            token_end(&t));
 
     if (text) {
-        n->text = parser_unquote(p, t.val);
+        n->text = promql_unquote(p, t.val);
     } else {
-        n->number.value = parser_number(p, &t);
+        n->number.value = promql_number_value(p, &t);
         n->number.is_duration = t.t == T_DURATION;
     }
     return n;
@@ -362,8 +364,8 @@ static struct promql_node *parse_literal(struct parser *p)
 // A sign binds like a product: weaker than ^. Literals take it in.
 static struct promql_node *parse_unary(struct parser *p)
 {
-    struct token sign = parser_take(p);
-    struct promql_node *operand = parse_expr(p, PREC_POW);
+    struct token sign = promql_take(p);
+    struct promql_node *operand = promql_rule_expr(p, PREC_POW);
 
     if (!operand)
         return NULL;
@@ -373,10 +375,10 @@ static struct promql_node *parse_unary(struct parser *p)
         operand->start = sign.pos;
         return operand;
     }
-    struct promql_node *n = node_new(p, PROMQL_UNARY, sign.pos, operand->end);
+    struct promql_node *n = promql_node_new(p, PROMQL_UNARY, sign.pos, operand->end);
     n->unary.negative = sign.t == T_SUB;
     n->unary.expr = operand;
-    node_raise(p, n, operand);
+    promql_node_raise(p, n, operand);
     return n;
 }
 
@@ -385,27 +387,27 @@ static struct promql_node *parse_operators(struct parser *p, struct promql_node 
 
 static struct promql_node *parse_paren(struct parser *p)
 {
-    struct token open = parser_take(p), close;
-    struct promql_node *inner = parse_expr(p, 0);
+    struct token open = promql_take(p), close;
+    struct promql_node *inner = promql_rule_expr(p, 0);
 
-    while (inner && parser_peek(p) != T_RIGHT_PAREN) {
-        if (parser_miss(p) != MISS_DROPPED)
+    while (inner && promql_peek(p) != T_RIGHT_PAREN) {
+        if (promql_miss(p) != MISS_DROPPED)
             return NULL;
         inner = parse_operators(p, inner, 0);
     }
     if (!inner)
         return NULL;
-    close = parser_take(p);
-    struct promql_node *n = node_new(p, PROMQL_PAREN, open.pos, token_end(&close));
+    close = promql_take(p);
+    struct promql_node *n = promql_node_new(p, PROMQL_PAREN, open.pos, token_end(&close));
     n->paren = inner;
-    node_raise(p, n, inner);
+    promql_node_raise(p, n, inner);
     return n;
 }
 
 static struct promql_node *parse_operand(struct parser *p)
 {
     for (;;) {
-        enum tok t = parser_peek(p);
+        enum tok t = promql_peek(p);
 
         if (t == T_NUMBER || t == T_DURATION || t == T_STRING)
             return parse_literal(p);
@@ -414,10 +416,10 @@ static struct promql_node *parse_operand(struct parser *p)
         if (t == T_ADD || t == T_SUB)
             return parse_unary(p);
         if (t == T_LEFT_BRACE)
-            return parse_selector(p, NULL);
-        if (tok_is_metric(t))
+            return promql_rule_selector(p, NULL);
+        if (promql_tok_is_metric(t))
             return parse_word(p);
-        if (parser_miss(p) != MISS_DROPPED)
+        if (promql_miss(p) != MISS_DROPPED)
             return NULL;
     }
 }
@@ -460,42 +462,42 @@ static bool parse_fill_value(struct parser *p, double *out)
     struct token t;
     bool negative = false;
 
-    if (!parser_expect(p, T_LEFT_PAREN, &t))
+    if (!promql_expect(p, T_LEFT_PAREN, &t))
         return false;
-    if (parser_peek(p) == T_ADD || p->look == T_SUB)
-        negative = parser_take(p).t == T_SUB;
-    if (parser_peek(p) != T_NUMBER && p->look != T_DURATION) {
-        enum miss miss = parser_miss(p);
+    if (promql_peek(p) == T_ADD || p->look == T_SUB)
+        negative = promql_take(p).t == T_SUB;
+    if (promql_peek(p) != T_NUMBER && p->look != T_DURATION) {
+        enum miss miss = promql_miss(p);
         assert(miss != MISS_DROPPED); // a token was taken just before
         return false;
     }
-    t = parser_take(p);
-    *out = parser_number(p, &t);
+    t = promql_take(p);
+    *out = promql_number_value(p, &t);
     if (negative)
         *out = -*out;
-    return parser_expect(p, T_RIGHT_PAREN, &t);
+    return promql_expect(p, T_RIGHT_PAREN, &t);
 }
 
 static bool parse_fill(struct parser *p, struct promql_node *n)
 {
-    enum tok t = parser_peek(p);
+    enum tok t = promql_peek(p);
     double v;
 
     if (t != T_FILL && t != T_FILL_LEFT && t != T_FILL_RIGHT)
         return true;
-    parser_take(p);
+    promql_take(p);
     if (!parse_fill_value(p, &v))
         return false;
     n->binary.has_fill_lhs = t != T_FILL_RIGHT;
     n->binary.has_fill_rhs = t != T_FILL_LEFT;
     n->binary.fill_lhs = n->binary.fill_rhs = v;
-    if (t == T_FILL_LEFT && parser_peek(p) == T_FILL_RIGHT) {
-        parser_take(p);
+    if (t == T_FILL_LEFT && promql_peek(p) == T_FILL_RIGHT) {
+        promql_take(p);
         n->binary.has_fill_rhs = true;
         return parse_fill_value(p, &n->binary.fill_rhs);
     }
-    if (t == T_FILL_RIGHT && parser_peek(p) == T_FILL_LEFT) {
-        parser_take(p);
+    if (t == T_FILL_RIGHT && promql_peek(p) == T_FILL_LEFT) {
+        promql_take(p);
         n->binary.has_fill_lhs = true;
         return parse_fill_value(p, &n->binary.fill_lhs);
     }
@@ -506,14 +508,14 @@ static bool parse_fill(struct parser *p, struct promql_node *n)
 static bool parse_group_side(struct parser *p, struct promql_node *n)
 {
     struct strs include = { NULL, 0 };
-    enum tok t = parser_peek(p);
+    enum tok t = promql_peek(p);
 
     if (t != T_GROUP_LEFT && t != T_GROUP_RIGHT)
         return true;
-    parser_take(p);
+    promql_take(p);
     n->binary.card = t == T_GROUP_LEFT ? CARD_MANY_TO_ONE : CARD_ONE_TO_MANY;
-    bool bare = parser_peek(p) != T_LEFT_PAREN && tok_starts_expr(p->look);
-    if (!bare && !parse_grouping(p, &include))
+    bool bare = promql_peek(p) != T_LEFT_PAREN && tok_starts_expr(p->look);
+    if (!bare && !promql_rule_grouping(p, &include))
         return false;
     n->binary.include = include.v;
     n->binary.include_count = include.n;
@@ -524,13 +526,13 @@ static bool parse_binary_modifiers(struct parser *p, struct promql_node *n)
 {
     struct strs labels;
 
-    if (parser_peek(p) == T_BOOL) {
-        parser_take(p);
+    if (promql_peek(p) == T_BOOL) {
+        promql_take(p);
         n->binary.return_bool = true;
     }
-    if (parser_peek(p) == T_ON || p->look == T_IGNORING) {
-        n->binary.on = parser_take(p).t == T_ON;
-        if (!parse_grouping(p, &labels))
+    if (promql_peek(p) == T_ON || p->look == T_IGNORING) {
+        n->binary.on = promql_take(p).t == T_ON;
+        if (!promql_rule_grouping(p, &labels))
             return false;
         n->binary.labels = labels.v;
         n->binary.label_count = labels.n;
@@ -543,8 +545,8 @@ static bool parse_binary_modifiers(struct parser *p, struct promql_node *n)
 static struct promql_node *parse_binary(struct parser *p, struct promql_node *lhs,
                                         struct binary_op op)
 {
-    struct token t = parser_take(p);
-    struct promql_node *n = node_new(p, PROMQL_BINARY, lhs->start, 0);
+    struct token t = promql_take(p);
+    struct promql_node *n = promql_node_new(p, PROMQL_BINARY, lhs->start, 0);
 
     n->binary.op = op.op;
     n->binary.op_start = t.pos;
@@ -553,12 +555,12 @@ static struct promql_node *parse_binary(struct parser *p, struct promql_node *lh
     if (!parse_binary_modifiers(p, n))
         return NULL;
     n->binary.lhs = lhs;
-    n->binary.rhs = parse_expr(p, op.precedence == PREC_POW ? PREC_POW : op.precedence + 1);
+    n->binary.rhs = promql_rule_expr(p, op.precedence == PREC_POW ? PREC_POW : op.precedence + 1);
     if (!n->binary.rhs)
         return NULL;
     n->end = n->binary.rhs->end;
-    node_raise(p, n, lhs);
-    node_raise(p, n, n->binary.rhs);
+    promql_node_raise(p, n, lhs);
+    promql_node_raise(p, n, n->binary.rhs);
     return p->aborted ? NULL : n;
 }
 
@@ -567,11 +569,11 @@ static struct promql_node *parse_operators(struct parser *p, struct promql_node 
                                            int precedence_min)
 {
     while (lhs && !p->aborted) {
-        enum tok t = parser_peek(p);
+        enum tok t = promql_peek(p);
         struct binary_op op = binary_op(t);
 
-        if (tok_is_postfix(t))
-            lhs = parse_postfix(p, lhs);
+        if (promql_tok_is_postfix(t))
+            lhs = promql_rule_postfix(p, lhs);
         else if (op.precedence && op.precedence >= precedence_min)
             lhs = parse_binary(p, lhs, op);
         else
@@ -580,12 +582,12 @@ static struct promql_node *parse_operators(struct parser *p, struct promql_node 
     return p->aborted ? NULL : lhs;
 }
 
-struct promql_node *parse_expr(struct parser *p, int precedence_min)
+struct promql_node *promql_rule_expr(struct parser *p, int precedence_min)
 {
-    if (!parser_enter(p))
+    if (!promql_enter(p))
         return NULL;
     struct promql_node *n = parse_operators(p, parse_operand(p), precedence_min);
-    parser_leave(p);
+    promql_leave(p);
     return n;
 }
 
@@ -595,21 +597,21 @@ static bool fits(struct parser *p)
 {
     if (p->text.n <= PROMQL_TEXT_MAX)
         return true;
-    parser_error(p, 0, 0, "query of %zu bytes is longer than %d", p->text.n, PROMQL_TEXT_MAX);
+    promql_report(p, 0, 0, "query of %zu bytes is longer than %d", p->text.n, PROMQL_TEXT_MAX);
     return false;
 }
 
 static void parse_query(struct parser *p, struct promql *q)
 {
-    if (parser_peek(p) == T_EOF) {
-        parser_take(p);
-        parser_error(p, 0, 0, "no expression found in input");
+    if (promql_peek(p) == T_EOF) {
+        promql_take(p);
+        promql_report(p, 0, 0, "no expression found in input");
         return;
     }
-    q->root = parse_expr(p, 0);
+    q->root = promql_rule_expr(p, 0);
     if (!q->root && !p->aborted)
-        parser_unexpected(p, NULL, NULL);
-    if (parser_finish(p) && q->root)
+        promql_unexpected(p, NULL, NULL);
+    if (promql_finish(p) && q->root)
         promql_check(p, q->root);
 }
 
@@ -618,11 +620,11 @@ bool promql_parse(struct arena *a, struct str text, struct promql *q, struct err
     struct parser p;
 
     *q = (struct promql){ .text = text };
-    parser_init(&p, a, str_sub(text, 0, PROMQL_TEXT_MAX + 1));
+    promql_parser_init(&p, a, str_sub(text, 0, PROMQL_TEXT_MAX + 1));
     if (fits(&p))
         parse_query(&p, q);
-    bool ok = parser_result(&p, q, e);
-    parser_fini(&p);
+    bool ok = promql_result(&p, q, e);
+    promql_parser_fini(&p);
     return ok;
 }
 
@@ -631,24 +633,24 @@ static void parse_only_selector(struct parser *p, struct promql *q)
     struct token name;
 
     for (;;) {
-        enum tok t = parser_peek(p);
+        enum tok t = promql_peek(p);
         if (t == T_LEFT_BRACE) {
-            q->root = parse_selector(p, NULL);
+            q->root = promql_rule_selector(p, NULL);
             break;
         }
-        if (tok_is_metric(t)) {
-            name = parser_take(p);
-            q->root = parse_selector(p, &name);
+        if (promql_tok_is_metric(t)) {
+            name = promql_take(p);
+            q->root = promql_rule_selector(p, &name);
             break;
         }
-        if (parser_miss(p) != MISS_DROPPED)
+        if (promql_miss(p) != MISS_DROPPED)
             break;
     }
     if (!q->root && !p->aborted)
-        parser_unexpected(p, NULL, NULL);
+        promql_unexpected(p, NULL, NULL);
     if (q->root)
         q->root->type = PROMQL_VECTOR;
-    parser_finish(p);
+    promql_finish(p);
 }
 
 bool promql_parse_selector(struct arena *a, struct str text, struct promql *q, struct err *e)
@@ -656,10 +658,10 @@ bool promql_parse_selector(struct arena *a, struct str text, struct promql *q, s
     struct parser p;
 
     *q = (struct promql){ .text = text };
-    parser_init(&p, a, str_sub(text, 0, PROMQL_TEXT_MAX + 1));
+    promql_parser_init(&p, a, str_sub(text, 0, PROMQL_TEXT_MAX + 1));
     if (fits(&p))
         parse_only_selector(&p, q);
-    bool ok = parser_result(&p, q, e);
-    parser_fini(&p);
+    bool ok = promql_result(&p, q, e);
+    promql_parser_fini(&p);
     return ok;
 }

@@ -12,14 +12,14 @@
 
 enum { ERRORS_MAX = 200 }; // of one parse; more help nobody
 
-void parser_init(struct parser *p, struct arena *a, struct str text)
+void promql_parser_init(struct parser *p, struct arena *a, struct str text)
 {
     assert(text.n <= UINT32_MAX / 2);
     *p = (struct parser){ .a = a, .text = text };
     p->lex = (struct lexer){ .a = a, .text = text.p ? text.p : "", .n = (uint32_t)text.n };
 }
 
-void parser_fini(struct parser *p)
+void promql_parser_fini(struct parser *p)
 {
     for (size_t i = 0; i < p->regexes.n; i++)
         regex_free(p->regexes.v[i]);
@@ -28,13 +28,13 @@ void parser_fini(struct parser *p)
 
 /* ---- errors ---- */
 
-void parser_fail(struct parser *p, uint32_t start, uint32_t end, struct str message)
+void promql_report_text(struct parser *p, uint32_t start, uint32_t end, struct str message)
 {
     if (p->errors.n < ERRORS_MAX)
         *vec_push_in(p->a, &p->errors) = (struct promql_error){ start, end, message };
 }
 
-struct str parser_quoted(struct parser *p, struct str s)
+struct str promql_quoted(struct parser *p, struct str s)
 {
     OWNED(buf_fini) struct buf b = { 0 };
 
@@ -42,33 +42,33 @@ struct str parser_quoted(struct parser *p, struct str s)
     return arena_str(p->a, buf_view(&b));
 }
 
-void parser_unexpected(struct parser *p, const char *context, const char *expected)
+void promql_unexpected(struct parser *p, const char *context, const char *expected)
 {
     OWNED(buf_fini) struct buf b = { 0 };
 
     if (p->tok.t == T_ERROR) // reported when it was read
         return;
     buf_lit(&b, "unexpected ");
-    buf_token(&b, &p->tok);
+    promql_buf_token(&b, &p->tok);
     if (context)
         buf_printf(&b, " in %s", context);
     if (expected)
         buf_printf(&b, ", expected %s", expected);
-    parser_fail(p, p->tok.pos, token_end(&p->tok), arena_str(p->a, buf_view(&b)));
+    promql_report_text(p, p->tok.pos, token_end(&p->tok), arena_str(p->a, buf_view(&b)));
 }
 
-bool parser_enter(struct parser *p)
+bool promql_enter(struct parser *p)
 {
     if (p->depth < PROMQL_DEPTH_MAX) {
         p->depth++;
         return true;
     }
-    parser_error_here(p, "expression is nested deeper than %d levels", PROMQL_DEPTH_MAX);
+    promql_report_here(p, "expression is nested deeper than %d levels", PROMQL_DEPTH_MAX);
     p->aborted = true;
     return false;
 }
 
-void parser_leave(struct parser *p)
+void promql_leave(struct parser *p)
 {
     assert(p->depth > 0);
     p->depth--;
@@ -79,12 +79,12 @@ void parser_leave(struct parser *p)
 static void read_token(struct parser *p)
 {
     do
-        lex_next(&p->lex, &p->tok);
+        promql_lex_next(&p->lex, &p->tok);
     while (p->tok.t == T_COMMENT);
     p->look = p->tok.t;
     switch (p->tok.t) {
     case T_ERROR:
-        parser_fail(p, p->lex.start, p->lex.n, p->tok.val);
+        promql_report_text(p, p->lex.start, p->lex.n, p->tok.val);
         p->look = T_END;
         break;
     case T_RIGHT_BRACE:
@@ -99,7 +99,7 @@ static void read_token(struct parser *p)
     }
 }
 
-enum tok parser_peek(struct parser *p)
+enum tok promql_peek(struct parser *p)
 {
     if (!p->have) {
         if (p->tok.t == T_EOF)
@@ -111,7 +111,7 @@ enum tok parser_peek(struct parser *p)
     return p->look;
 }
 
-struct token parser_take(struct parser *p)
+struct token promql_take(struct parser *p)
 {
     assert(p->have);
     p->have = false;
@@ -120,7 +120,7 @@ struct token parser_take(struct parser *p)
     return p->tok;
 }
 
-enum miss parser_miss(struct parser *p)
+enum miss promql_miss(struct parser *p)
 {
     assert(p->have);
     if (p->aborted)
@@ -137,29 +137,29 @@ enum miss parser_miss(struct parser *p)
     return MISS_DROPPED;
 }
 
-bool parser_expect(struct parser *p, enum tok t, struct token *out)
+bool promql_expect(struct parser *p, enum tok t, struct token *out)
 {
-    while (parser_peek(p) != t)
-        if (parser_miss(p) != MISS_DROPPED)
+    while (promql_peek(p) != t)
+        if (promql_miss(p) != MISS_DROPPED)
             return false;
-    *out = parser_take(p);
+    *out = promql_take(p);
     return true;
 }
 
-bool parser_finish(struct parser *p)
+bool promql_finish(struct parser *p)
 {
-    while (!p->aborted && parser_peek(p) != T_END) {
+    while (!p->aborted && promql_peek(p) != T_END) {
         if (p->look == T_EOF)
-            parser_take(p);
-        else if (parser_miss(p) == MISS_ERROR)
-            parser_unexpected(p, NULL, NULL);
+            promql_take(p);
+        else if (promql_miss(p) == MISS_ERROR)
+            promql_unexpected(p, NULL, NULL);
     }
     return p->errors.n == 0;
 }
 
 /* ---- results ---- */
 
-void buf_parse_error(struct buf *b, struct str text, const struct promql_error *pe)
+void promql_buf_error(struct buf *b, struct str text, const struct promql_error *pe)
 {
     if (text.n == 0) {
         buf_lit(b, "unknown position");
@@ -173,7 +173,7 @@ void buf_parse_error(struct buf *b, struct str text, const struct promql_error *
     buf_str(b, pe->text);
 }
 
-bool parser_result(struct parser *p, struct promql *q, struct err *e)
+bool promql_result(struct parser *p, struct promql *q, struct err *e)
 {
     OWNED(buf_fini) struct buf b = { 0 };
 
@@ -187,7 +187,7 @@ bool parser_result(struct parser *p, struct promql *q, struct err *e)
     if (p->errors.n == 0)
         return true;
     q->root = NULL;
-    buf_parse_error(&b, p->text, &p->errors.v[0]);
+    promql_buf_error(&b, p->text, &p->errors.v[0]);
     size_t at = MIN((size_t)p->errors.v[0].start, p->text.n);
     return err_at(e, pos_of_offset(p->text, at), ERR_INVALID, "%.*s", (int)b.n, b.p);
 }
@@ -195,7 +195,7 @@ bool parser_result(struct parser *p, struct promql *q, struct err *e)
 void promql_print_error(struct buf *b, const struct promql *q, size_t i)
 {
     assert(i < q->error_count);
-    buf_parse_error(b, q->text, &q->errors[i]);
+    promql_buf_error(b, q->text, &q->errors[i]);
 }
 
 void promql_fini(struct promql *q)
@@ -244,7 +244,7 @@ static void unescape(struct buf *b, struct str s, size_t *at)
         buf_rune(b, v);
 }
 
-struct str parser_unquote(struct parser *p, struct str quoted)
+struct str promql_unquote(struct parser *p, struct str quoted)
 {
     OWNED(buf_fini) struct buf b = { 0 };
     assert(quoted.n >= 2);
@@ -334,12 +334,12 @@ static bool parse_go_number(struct parser *p, struct str s, double *out)
     return num_parse_double(s, out);
 }
 
-double seconds_of_ms(int64_t ms)
+double promql_seconds_of_ms(int64_t ms)
 {
     return (double)(ms / 1000) + (double)(ms % 1000) * 1e6 / 1e9;
 }
 
-double parser_number(struct parser *p, const struct token *t)
+double promql_number_value(struct parser *p, const struct token *t)
 {
     uint32_t end = token_end(t);
     struct err e = { 0 };
@@ -348,8 +348,8 @@ double parser_number(struct parser *p, const struct token *t)
 
     if (t->t == T_DURATION) {
         if (duration_parse(t->val, &ms, &e))
-            return seconds_of_ms(ms);
-        parser_error(p, t->pos, end, "%s", e.text);
+            return promql_seconds_of_ms(ms);
+        promql_report(p, t->pos, end, "%s", e.text);
         return 0;
     }
     const char *why = NULL;
@@ -358,9 +358,9 @@ double parser_number(struct parser *p, const struct token *t)
     else if (isinf(v) && !str_eq_nocase(t->val, STR("inf")))
         why = "value out of range";
     if (why) {
-        struct str quoted = parser_quoted(p, t->val);
-        parser_error(p, t->pos, end, "error parsing number: strconv.ParseFloat: parsing %.*s: %s",
-                     STRF(quoted), why);
+        struct str quoted = promql_quoted(p, t->val);
+        promql_report(p, t->pos, end, "error parsing number: strconv.ParseFloat: parsing %.*s: %s",
+                      STRF(quoted), why);
     }
     return v;
 }

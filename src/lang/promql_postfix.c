@@ -8,7 +8,7 @@
 
 #include "base/time.h"
 
-bool tok_is_postfix(enum tok t)
+bool promql_tok_is_postfix(enum tok t)
 {
     return t == T_LEFT_BRACKET || t == T_OFFSET || t == T_AT || t == T_ANCHORED || t == T_SMOOTHED;
 }
@@ -43,12 +43,12 @@ static bool modified_of(struct promql_node *n, struct modified *out)
 static void report_unmodifiable(struct parser *p, const struct promql_node *n, const char *what)
 {
     if (n->kind == PROMQL_RANGE)
-        parser_error(p, n->start, n->end, "ranges only allowed for vector selectors");
+        promql_report(p, n->start, n->end, "ranges only allowed for vector selectors");
     else
-        parser_error(p, n->start, n->end,
-                     "%s modifier must be preceded by an instant vector selector or range vector "
-                     "selector or a subquery",
-                     what);
+        promql_report(p, n->start, n->end,
+                      "%s modifier must be preceded by an instant vector selector or range vector "
+                      "selector or a subquery",
+                      what);
 }
 
 /* ---- offset ---- */
@@ -62,9 +62,9 @@ static void set_offset(struct parser *p, struct promql_node *n, struct promql_du
         return;
     }
     if (*m.offset_ms != 0 || *m.offset_expr)
-        parser_error(p, n->start, n->end, "offset may not be set multiple times");
+        promql_report(p, n->start, n->end, "offset may not be set multiple times");
     else if (promql_duration_is_literal(d))
-        *m.offset_ms = duration_literal_ms(d);
+        *m.offset_ms = promql_duration_literal_ms(d);
     else
         *m.offset_expr = d;
     n->end = p->last_closing;
@@ -72,15 +72,15 @@ static void set_offset(struct parser *p, struct promql_node *n, struct promql_du
 
 static struct promql_node *parse_offset(struct parser *p, struct promql_node *n)
 {
-    parser_take(p);
-    parser_duration_begin(p);
-    struct promql_duration *d = parse_offset_duration(p);
+    promql_take(p);
+    promql_duration_begin(p);
+    struct promql_duration *d = promql_rule_offset_duration(p);
     if (d)
         set_offset(p, n, d);
     else if (p->aborted)
         return NULL;
     else
-        parser_unexpected(p, "offset", "number, duration, step(), or range()");
+        promql_unexpected(p, "offset", "number, duration, step(), or range()");
     return n;
 }
 
@@ -94,7 +94,7 @@ static bool at_place(struct parser *p, struct promql_node *n, struct modified *m
     }
     if (*m->at == AT_NONE)
         return true;
-    parser_error(p, n->start, n->end, "@ <timestamp> may not be set multiple times");
+    promql_report(p, n->start, n->end, "@ <timestamp> may not be set multiple times");
     return false;
 }
 
@@ -103,12 +103,12 @@ static void set_time(struct parser *p, struct promql_node *n, double seconds)
     struct modified m;
 
     if (isnan(seconds))
-        parser_error(p, n->start, n->end, "timestamp out of bounds for @ modifier: NaN");
+        promql_report(p, n->start, n->end, "timestamp out of bounds for @ modifier: NaN");
     else if (isinf(seconds))
-        parser_error(p, n->start, n->end, "timestamp out of bounds for @ modifier: %cInf",
-                     seconds < 0 ? '-' : '+');
+        promql_report(p, n->start, n->end, "timestamp out of bounds for @ modifier: %cInf",
+                      seconds < 0 ? '-' : '+');
     else if (seconds >= 0x1p63 || seconds <= -0x1p63)
-        parser_error(p, n->start, n->end, "timestamp out of bounds for @ modifier: %f", seconds);
+        promql_report(p, n->start, n->end, "timestamp out of bounds for @ modifier: %f", seconds);
     if (!at_place(p, n, &m))
         return;
     *m.at = AT_TIME;
@@ -122,24 +122,24 @@ static bool parse_timestamp(struct parser *p, struct promql_node *n)
     struct token t;
 
     if (p->look == T_ADD || p->look == T_SUB)
-        negative = parser_take(p).t == T_SUB;
-    if (parser_peek(p) != T_NUMBER && p->look != T_DURATION) {
-        parser_miss(p);
+        negative = promql_take(p).t == T_SUB;
+    if (promql_peek(p) != T_NUMBER && p->look != T_DURATION) {
+        promql_miss(p);
         return false;
     }
-    t = parser_take(p);
-    double seconds = parser_number(p, &t);
+    t = promql_take(p);
+    double seconds = promql_number_value(p, &t);
     set_time(p, n, negative ? -seconds : seconds);
     return true;
 }
 
 static bool parse_start_or_end(struct parser *p, struct promql_node *n)
 {
-    enum promql_at at = parser_take(p).t == T_START ? AT_START : AT_END;
+    enum promql_at at = promql_take(p).t == T_START ? AT_START : AT_END;
     struct modified m;
     struct token t;
 
-    if (!parser_expect(p, T_LEFT_PAREN, &t) || !parser_expect(p, T_RIGHT_PAREN, &t))
+    if (!promql_expect(p, T_LEFT_PAREN, &t) || !promql_expect(p, T_RIGHT_PAREN, &t))
         return false;
     if (at_place(p, n, &m)) {
         *m.at = at;
@@ -150,13 +150,13 @@ static bool parse_start_or_end(struct parser *p, struct promql_node *n)
 
 static struct promql_node *parse_at(struct parser *p, struct promql_node *n)
 {
-    parser_take(p);
-    enum tok t = parser_peek(p);
+    promql_take(p);
+    enum tok t = promql_peek(p);
     bool ok = t == T_START || t == T_STOP ? parse_start_or_end(p, n) : parse_timestamp(p, n);
     if (!ok && p->aborted)
         return NULL;
     if (!ok)
-        parser_unexpected(p, "@", "timestamp");
+        promql_unexpected(p, "@", "timestamp");
     return n;
 }
 
@@ -164,7 +164,7 @@ static struct promql_node *parse_at(struct parser *p, struct promql_node *n)
 
 static struct promql_node *parse_extended(struct parser *p, struct promql_node *n)
 {
-    bool anchored = parser_take(p).t == T_ANCHORED;
+    bool anchored = promql_take(p).t == T_ANCHORED;
     const char *word = anchored ? "anchored" : "smoothed";
     struct promql_node *s = n->kind == PROMQL_RANGE ? n->range.selector : n;
 
@@ -172,12 +172,12 @@ static struct promql_node *parse_extended(struct parser *p, struct promql_node *
         bool *mine = anchored ? &s->selector.anchored : &s->selector.smoothed;
         *mine = true;
         if (s->selector.anchored && s->selector.smoothed)
-            parser_error(p, n->start, n->end,
-                         "anchored and smoothed modifiers cannot be used together");
+            promql_report(p, n->start, n->end,
+                          "anchored and smoothed modifiers cannot be used together");
     } else if (n->kind == PROMQL_SUBQUERY) {
-        parser_error(p, n->start, n->end, "%s modifier is not supported for subqueries", word);
+        promql_report(p, n->start, n->end, "%s modifier is not supported for subqueries", word);
     } else if (n->kind != PROMQL_RANGE) {
-        parser_error(p, n->start, n->end, "%s modifier not implemented", word);
+        promql_report(p, n->start, n->end, "%s modifier not implemented", word);
     }
     return n;
 }
@@ -187,52 +187,52 @@ static struct promql_node *parse_extended(struct parser *p, struct promql_node *
 static struct promql_duration *positive(struct parser *p, struct promql_duration *d)
 {
     if (d && promql_duration_is_literal(d) && d->seconds <= 0)
-        parser_error(p, d->start, d->end, "duration must be greater than 0");
+        promql_report(p, d->start, d->end, "duration must be greater than 0");
     return d;
 }
 
 static void check_range(struct parser *p, const struct promql_node *n, uint32_t start, uint32_t end)
 {
     if (n->kind != PROMQL_SELECTOR)
-        parser_error(p, start, end, "ranges only allowed for vector selectors");
+        promql_report(p, start, end, "ranges only allowed for vector selectors");
     else if (n->selector.offset_ms != 0 || n->selector.offset_expr)
-        parser_error(p, start, end, "no offset modifiers allowed before range");
+        promql_report(p, start, end, "no offset modifiers allowed before range");
     else if (n->selector.at != AT_NONE)
-        parser_error(p, start, end, "no @ modifiers allowed before range");
+        promql_report(p, start, end, "no @ modifiers allowed before range");
 }
 
 static struct promql_node *new_range(struct parser *p, struct promql_node *below,
                                      const struct token *open, struct promql_duration *range)
 {
-    struct token close = parser_take(p);
-    struct promql_node *n = node_new(p, PROMQL_RANGE, below->start, p->last_closing);
+    struct token close = promql_take(p);
+    struct promql_node *n = promql_node_new(p, PROMQL_RANGE, below->start, p->last_closing);
 
     check_range(p, below, open->pos, token_end(&close));
     n->range.selector = below;
     if (promql_duration_is_literal(range))
-        n->range.range_ms = duration_literal_ms(range);
+        n->range.range_ms = promql_duration_literal_ms(range);
     else
         n->range.range_expr = range;
-    node_raise(p, n, below);
+    promql_node_raise(p, n, below);
     return n;
 }
 
 static struct promql_node *new_subquery(struct parser *p, struct promql_node *below,
                                         struct promql_duration *range, struct promql_duration *step)
 {
-    struct token close = parser_take(p);
-    struct promql_node *n = node_new(p, PROMQL_SUBQUERY, below->start, token_end(&close));
+    struct token close = promql_take(p);
+    struct promql_node *n = promql_node_new(p, PROMQL_SUBQUERY, below->start, token_end(&close));
 
     n->subquery.expr = below;
     if (promql_duration_is_literal(range))
-        n->subquery.range_ms = duration_literal_ms(range);
+        n->subquery.range_ms = promql_duration_literal_ms(range);
     else
         n->subquery.range_expr = range;
     if (step && promql_duration_is_literal(step))
-        n->subquery.step_ms = duration_literal_ms(step);
+        n->subquery.step_ms = promql_duration_literal_ms(step);
     else
         n->subquery.step_expr = step;
-    node_raise(p, n, below);
+    promql_node_raise(p, n, below);
     return n;
 }
 
@@ -242,7 +242,7 @@ static struct promql_node *give_up(struct parser *p, struct promql_node *n, cons
 {
     if (p->aborted)
         return NULL;
-    parser_unexpected(p, context, expected);
+    promql_unexpected(p, context, expected);
     return n;
 }
 
@@ -250,40 +250,40 @@ static struct promql_node *give_up(struct parser *p, struct promql_node *n, cons
 static struct promql_node *parse_step(struct parser *p, struct promql_node *n,
                                       struct promql_duration *range)
 {
-    if (parser_peek(p) == T_RIGHT_BRACKET)
+    if (promql_peek(p) == T_RIGHT_BRACKET)
         return new_subquery(p, n, range, NULL);
-    struct promql_duration *step = positive(p, parse_duration(p, 0));
+    struct promql_duration *step = positive(p, promql_rule_duration(p, 0));
     if (!step)
         return give_up(p, n, "subquery selector", "number, duration, step(), range(), or \"]\"");
-    if (parser_peek(p) == T_RIGHT_BRACKET)
+    if (promql_peek(p) == T_RIGHT_BRACKET)
         return new_subquery(p, n, range, step);
-    parser_miss(p);
+    promql_miss(p);
     return give_up(p, n, "subquery selector", "\"]\"");
 }
 
 static struct promql_node *parse_brackets(struct parser *p, struct promql_node *n)
 {
-    struct token open = parser_take(p);
+    struct token open = promql_take(p);
 
-    parser_duration_begin(p);
-    struct promql_duration *range = positive(p, parse_duration(p, 0));
+    promql_duration_begin(p);
+    struct promql_duration *range = positive(p, promql_rule_duration(p, 0));
     if (!range)
         return give_up(p, n, "subquery or range selector", "number, duration, step(), or range()");
-    switch (parser_peek(p)) {
+    switch (promql_peek(p)) {
     case T_RIGHT_BRACKET:
         return new_range(p, n, &open, range);
     case T_COLON:
-        parser_take(p);
+        promql_take(p);
         return parse_step(p, n, range);
     default:
-        parser_miss(p);
+        promql_miss(p);
         return give_up(p, n, "subquery or range", "\":\" or \"]\"");
     }
 }
 
-struct promql_node *parse_postfix(struct parser *p, struct promql_node *n)
+struct promql_node *promql_rule_postfix(struct parser *p, struct promql_node *n)
 {
-    switch (parser_peek(p)) {
+    switch (promql_peek(p)) {
     case T_LEFT_BRACKET:
         return parse_brackets(p, n);
     case T_OFFSET:

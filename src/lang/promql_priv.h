@@ -2,10 +2,10 @@
  * promql_priv.h - what the files of the PromQL parser share: tokens, lexer, parser, error recovery.
  *
  * Recovery. Upstream's parser is made by goyacc and its users see which errors that reports, so
- * this one recovers at the same places. A token that fits nowhere goes to parser_miss(). Within
+ * this one recovers at the same places. A token that fits nowhere goes to promql_miss(). Within
  * three tokens of the last error it is dropped (MISS_DROPPED: look again). Else parsing falls back
  * (MISS_ERROR) to the innermost construct that has a rule for errors: the functions in between
- * return NULL or false, and that construct calls parser_unexpected(), takes what it has for whole
+ * return NULL or false, and that construct calls promql_unexpected(), takes what it has for whole
  * and goes on with the same token. Such constructs are: the query, an aggregation, grouping labels,
  * the inside of braces, of a range selector, `offset` and `@`, the values of a series line and a
  * histogram literal. At the end of the tokens all give up (MISS_ABORT).
@@ -89,26 +89,26 @@ struct lexer {
 };
 
 // Reads the next token, comments included. After T_EOF or T_ERROR: T_EOF for ever.
-void lex_next(struct lexer *l, struct token *out);
+void promql_lex_next(struct lexer *l, struct token *out);
 // The token of a keyword in any case of letters; T_IDENTIFIER when it is none. inf, nan: T_NUMBER.
-enum tok lex_keyword(struct str word);
-const char *tok_text(enum tok t); // as upstream names it, NULL: has no fixed text
+enum tok promql_lex_keyword(struct str word);
+const char *promql_tok_text(enum tok t); // as upstream names it, NULL: has no fixed text
 
 // Appends the token as messages show it: identifier "x", <op:+>, end of input, ….
-void buf_token(struct buf *b, const struct token *t);
+void promql_buf_token(struct buf *b, const struct token *t);
 
 // Used by the lexer's files.
-enum lex_mode lex_fail(struct lexer *l, struct str message); // emits T_ERROR
-#define lex_error(l, ...) lex_fail((l), arena_printf((l)->a, __VA_ARGS__))
-struct str lex_quoted_rune(struct lexer *l, uint32_t r); // Go's %q of a rune: 'x'
-void lex_emit(struct lexer *l, enum tok t);
-uint32_t lex_rune(struct lexer *l); // consumes a code point; LEX_EOF at the end
-enum lex_mode lex_number(struct lexer *l);
-enum lex_mode lex_word(struct lexer *l);
-enum lex_mode lex_space(struct lexer *l);
-enum lex_mode lex_values(struct lexer *l);
-enum lex_mode lex_histogram(struct lexer *l);
-enum lex_mode lex_buckets(struct lexer *l);
+enum lex_mode promql_lex_fail(struct lexer *l, struct str message); // emits T_ERROR
+#define lex_error(l, ...) promql_lex_fail((l), arena_printf((l)->a, __VA_ARGS__))
+struct str promql_lex_quoted_rune(struct lexer *l, uint32_t r); // Go's %q of a rune: 'x'
+void promql_lex_emit(struct lexer *l, enum tok t);
+uint32_t promql_lex_rune(struct lexer *l); // consumes a code point; LEX_EOF at the end
+enum lex_mode promql_lex_number(struct lexer *l);
+enum lex_mode promql_lex_word(struct lexer *l);
+enum lex_mode promql_lex_space(struct lexer *l);
+enum lex_mode promql_lex_values(struct lexer *l);
+enum lex_mode promql_lex_histogram(struct lexer *l);
+enum lex_mode promql_lex_buckets(struct lexer *l);
 #define LEX_EOF UINT32_MAX
 
 static inline int lex_peek(const struct lexer *l)
@@ -157,62 +157,62 @@ struct parser {
 
 enum miss { MISS_DROPPED, MISS_ERROR, MISS_ABORT };
 
-void parser_init(struct parser *p, struct arena *a, struct str text);
-void parser_fini(struct parser *p); // frees the regexes, unless they were taken
-enum tok parser_peek(struct parser *p);
-struct token parser_take(struct parser *p); // the token peeked at
-enum miss parser_miss(struct parser *p);
+void promql_parser_init(struct parser *p, struct arena *a, struct str text);
+void promql_parser_fini(struct parser *p); // frees the regexes, unless they were taken
+enum tok promql_peek(struct parser *p);
+struct token promql_take(struct parser *p); // the token peeked at
+enum miss promql_miss(struct parser *p);
 // Takes a token of this kind; false: falls back.
-bool parser_expect(struct parser *p, enum tok t, struct token *out);
+bool promql_expect(struct parser *p, enum tok t, struct token *out);
 // Adds "unexpected <token> in <context>, expected <expected>"; either may be NULL.
-void parser_unexpected(struct parser *p, const char *context, const char *expected);
-void parser_fail(struct parser *p, uint32_t start, uint32_t end, struct str message);
-#define parser_error(p, start, end, ...)                                                           \
-    parser_fail((p), (start), (end), arena_printf((p)->a, __VA_ARGS__))
-// As parser_error, at the newest token lexed.
-#define parser_error_here(p, ...)                                                                  \
-    parser_error((p), (p)->tok.pos, token_end(&(p)->tok), __VA_ARGS__)
-// %q of Go as an argument of parser_error: quoted in the arena.
-struct str parser_quoted(struct parser *p, struct str s);
+void promql_unexpected(struct parser *p, const char *context, const char *expected);
+void promql_report_text(struct parser *p, uint32_t start, uint32_t end, struct str message);
+#define promql_report(p, start, end, ...)                                                           \
+    promql_report_text((p), (start), (end), arena_printf((p)->a, __VA_ARGS__))
+// As promql_report, at the newest token lexed.
+#define promql_report_here(p, ...)                                                                  \
+    promql_report((p), (p)->tok.pos, token_end(&(p)->tok), __VA_ARGS__)
+// %q of Go as an argument of promql_report: quoted in the arena.
+struct str promql_quoted(struct parser *p, struct str s);
 // False, with an error and the parse aborted, when constructs are nested too deeply.
-bool parser_enter(struct parser *p);
-void parser_leave(struct parser *p);
+bool promql_enter(struct parser *p);
+void promql_leave(struct parser *p);
 // Drops what follows a whole query, adding its lexical errors. True when nothing was wrong.
-bool parser_finish(struct parser *p);
+bool promql_finish(struct parser *p);
 // What the result is: fills *e from the first error. True when there is none.
-MUST_CHECK bool parser_result(struct parser *p, struct promql *q, struct err *e);
-void buf_parse_error(struct buf *b, struct str text, const struct promql_error *pe);
+MUST_CHECK bool promql_result(struct parser *p, struct promql *q, struct err *e);
+void promql_buf_error(struct buf *b, struct str text, const struct promql_error *pe);
 
 /* ---- literals ---- */
 
-struct str parser_unquote(struct parser *p, struct str quoted);
-double parser_number(struct parser *p, const struct token *t);  // T_NUMBER, T_DURATION
-double seconds_of_ms(int64_t ms);
+struct str promql_unquote(struct parser *p, struct str quoted);
+double promql_number_value(struct parser *p, const struct token *t);  // T_NUMBER, T_DURATION
+double promql_seconds_of_ms(int64_t ms);
 
 /* ---- rules ---- */
 
-struct promql_node *parse_expr(struct parser *p, int precedence_min); // NULL: falls back
-struct promql_node *node_new(struct parser *p, enum promql_kind kind, uint32_t start, uint32_t end);
+struct promql_node *promql_rule_expr(struct parser *p, int precedence_min); // NULL: falls back
+struct promql_node *promql_node_new(struct parser *p, enum promql_kind kind, uint32_t start, uint32_t end);
 // A tree over `below` (may be NULL) grows by one level.
-void node_raise(struct parser *p, struct promql_node *n, const struct promql_node *below);
+void promql_node_raise(struct parser *p, struct promql_node *n, const struct promql_node *below);
 struct strs {
     struct str *v;
     size_t n;
 };
 // `(a, "b", c)` behind by, without, on, …: false only when aborted.
-bool parse_grouping(struct parser *p, struct strs *out);
+bool promql_rule_grouping(struct parser *p, struct strs *out);
 // A metric name, already taken, and braces, if they follow; or braces alone (name NULL).
-struct promql_node *parse_selector(struct parser *p, const struct token *name);
-bool tok_is_metric(enum tok t);
-bool tok_is_label(enum tok t);
+struct promql_node *promql_rule_selector(struct parser *p, const struct token *name);
+bool promql_tok_is_metric(enum tok t);
+bool promql_tok_is_label(enum tok t);
 // What follows an expression: [range], [range:step], offset, @, anchored, smoothed.
-bool tok_is_postfix(enum tok t);
-struct promql_node *parse_postfix(struct parser *p, struct promql_node *n);
-void parser_duration_begin(struct parser *p); // forgets how long the one before was
+bool promql_tok_is_postfix(enum tok t);
+struct promql_node *promql_rule_postfix(struct parser *p, struct promql_node *n);
+void promql_duration_begin(struct parser *p); // forgets how long the one before was
 // A duration inside brackets, resp. behind `offset`; NULL: falls back.
-struct promql_duration *parse_duration(struct parser *p, int precedence_min);
-struct promql_duration *parse_offset_duration(struct parser *p);
-int64_t duration_literal_ms(const struct promql_duration *d);
+struct promql_duration *promql_rule_duration(struct parser *p, int precedence_min);
+struct promql_duration *promql_rule_offset_duration(struct parser *p);
+int64_t promql_duration_literal_ms(const struct promql_duration *d);
 bool promql_duration_is_literal(const struct promql_duration *d);
 
 enum promql_type promql_check(struct parser *p, struct promql_node *n);

@@ -17,7 +17,7 @@ static void add_matcher(struct parser *p, struct matchers *ms, const struct toke
 
     if (m.op == MATCH_RE || m.op == MATCH_NRE) {
         if (!regex_new(&re, m.value, REGEX_ANCHORED, &e)) {
-            parser_error(p, label->pos, token_end(value), "%s", e.text);
+            promql_report(p, label->pos, token_end(value), "%s", e.text);
             return;
         }
         *vec_push(&p->regexes) = re;
@@ -50,19 +50,19 @@ static bool match_op(enum tok t, enum match_op *out)
 static bool parse_match_value(struct parser *p, struct matchers *ms, const struct token *label,
                               struct matcher m)
 {
-    while (parser_peek(p) != T_STRING) {
-        switch (parser_miss(p)) {
+    while (promql_peek(p) != T_STRING) {
+        switch (promql_miss(p)) {
         case MISS_ABORT:
             return false;
         case MISS_ERROR:
-            parser_unexpected(p, "label matching", "string");
+            promql_unexpected(p, "label matching", "string");
             return true;
         case MISS_DROPPED:
             break;
         }
     }
-    struct token value = parser_take(p);
-    m.value = parser_unquote(p, value.val);
+    struct token value = promql_take(p);
+    m.value = promql_unquote(p, value.val);
     add_matcher(p, ms, label, m, &value);
     return true;
 }
@@ -70,27 +70,27 @@ static bool parse_match_value(struct parser *p, struct matchers *ms, const struc
 // A label or a quoted name is next. False: aborted.
 static bool parse_matcher(struct parser *p, struct matchers *ms)
 {
-    struct token label = parser_take(p);
+    struct token label = promql_take(p);
     bool quoted = label.t == T_STRING;
-    struct matcher m = { .name = quoted ? parser_unquote(p, label.val) : label.val };
+    struct matcher m = { .name = quoted ? promql_unquote(p, label.val) : label.val };
 
-    while (!match_op(parser_peek(p), &m.op)) {
+    while (!match_op(promql_peek(p), &m.op)) {
         if (quoted) { // a metric name
             m = (struct matcher){ .op = MATCH_EQ, .name = LABEL_NAME, .value = m.name };
             *vec_push_in(p->a, &ms->v) = m;
             return true;
         }
-        switch (parser_miss(p)) {
+        switch (promql_miss(p)) {
         case MISS_ABORT:
             return false;
         case MISS_ERROR:
-            parser_unexpected(p, "label matching", "label matching operator");
+            promql_unexpected(p, "label matching", "label matching operator");
             return true;
         case MISS_DROPPED:
             break;
         }
     }
-    parser_take(p);
+    promql_take(p);
     return parse_match_value(p, ms, &label, m);
 }
 
@@ -98,18 +98,18 @@ static bool parse_matcher(struct parser *p, struct matchers *ms)
 static bool parse_matcher_or_end(struct parser *p, struct matchers *ms, bool *done)
 {
     for (;;) {
-        enum tok t = parser_peek(p);
+        enum tok t = promql_peek(p);
 
         *done = t == T_RIGHT_BRACE;
         if (*done)
             return true;
         if (t == T_IDENTIFIER || t == T_STRING)
             return parse_matcher(p, ms);
-        switch (parser_miss(p)) {
+        switch (promql_miss(p)) {
         case MISS_ABORT:
             return false;
         case MISS_ERROR:
-            parser_unexpected(p, "label matching", "identifier or \"}\"");
+            promql_unexpected(p, "label matching", "identifier or \"}\"");
             return true;
         case MISS_DROPPED:
             break;
@@ -126,36 +126,36 @@ static bool parse_matchers(struct parser *p, struct matchers *ms)
             return false;
         if (done)
             return true;
-        while (parser_peek(p) != T_COMMA) {
+        while (promql_peek(p) != T_COMMA) {
             if (p->look == T_RIGHT_BRACE)
                 return true;
-            enum miss miss = parser_miss(p);
+            enum miss miss = promql_miss(p);
             if (miss == MISS_ABORT)
                 return false;
             if (miss == MISS_ERROR)
-                parser_unexpected(p, "label matching", "\",\" or \"}\"");
+                promql_unexpected(p, "label matching", "\",\" or \"}\"");
         }
-        parser_take(p);
+        promql_take(p);
     }
 }
 
-struct promql_node *parse_selector(struct parser *p, const struct token *name)
+struct promql_node *promql_rule_selector(struct parser *p, const struct token *name)
 {
     struct matchers ms = { 0 };
-    struct promql_node *n = node_new(p, PROMQL_SELECTOR, 0, 0);
+    struct promql_node *n = promql_node_new(p, PROMQL_SELECTOR, 0, 0);
 
     if (name) {
         n->start = name->pos;
         n->end = token_end(name);
         n->selector.name = name->val;
     }
-    if (parser_peek(p) == T_LEFT_BRACE) {
-        struct token open = parser_take(p);
+    if (promql_peek(p) == T_LEFT_BRACE) {
+        struct token open = promql_take(p);
         if (!name)
             n->start = open.pos;
         if (!parse_matchers(p, &ms))
             return NULL;
-        struct token close = parser_take(p);
+        struct token close = promql_take(p);
         n->end = token_end(&close);
     }
     if (name)

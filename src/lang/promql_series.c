@@ -14,30 +14,30 @@ struct label_list {
 static bool parse_label_value(struct parser *p, struct label_list *ls, struct token name)
 {
     bool quoted = name.t == T_STRING;
-    struct str text = quoted ? parser_unquote(p, name.val) : name.val;
+    struct str text = quoted ? promql_unquote(p, name.val) : name.val;
     enum miss miss;
 
-    while (parser_peek(p) != T_EQL) {
+    while (promql_peek(p) != T_EQL) {
         if (quoted) {
             *vec_push_in(p->a, &ls->v) = (struct label){ LABEL_NAME, text };
             return true;
         }
-        miss = parser_miss(p);
+        miss = promql_miss(p);
         if (miss == MISS_ERROR)
-            parser_unexpected(p, "label set", "\"=\"");
+            promql_unexpected(p, "label set", "\"=\"");
         if (miss != MISS_DROPPED)
             return miss == MISS_ERROR;
     }
-    parser_take(p);
-    while (parser_peek(p) != T_STRING) {
-        miss = parser_miss(p);
+    promql_take(p);
+    while (promql_peek(p) != T_STRING) {
+        miss = promql_miss(p);
         if (miss == MISS_ERROR)
-            parser_unexpected(p, "label set", "string");
+            promql_unexpected(p, "label set", "string");
         if (miss != MISS_DROPPED)
             return miss == MISS_ERROR;
     }
-    struct token value = parser_take(p);
-    *vec_push_in(p->a, &ls->v) = (struct label){ text, parser_unquote(p, value.val) };
+    struct token value = promql_take(p);
+    *vec_push_in(p->a, &ls->v) = (struct label){ text, promql_unquote(p, value.val) };
     return true;
 }
 
@@ -45,18 +45,18 @@ static bool parse_label_value(struct parser *p, struct label_list *ls, struct to
 static bool parse_label_or_end(struct parser *p, struct label_list *ls, bool *done)
 {
     for (;;) {
-        enum tok t = parser_peek(p);
+        enum tok t = promql_peek(p);
 
         *done = t == T_RIGHT_BRACE;
         if (*done)
             return true;
         if (t == T_IDENTIFIER || t == T_STRING)
-            return parse_label_value(p, ls, parser_take(p));
-        switch (parser_miss(p)) {
+            return parse_label_value(p, ls, promql_take(p));
+        switch (promql_miss(p)) {
         case MISS_ABORT:
             return false;
         case MISS_ERROR:
-            parser_unexpected(p, "label set", "identifier or \"}\"");
+            promql_unexpected(p, "label set", "identifier or \"}\"");
             return true;
         case MISS_DROPPED:
             break;
@@ -73,16 +73,16 @@ static bool parse_label_set(struct parser *p, struct label_list *ls)
             return false;
         if (done)
             return true;
-        while (parser_peek(p) != T_COMMA) {
+        while (promql_peek(p) != T_COMMA) {
             if (p->look == T_RIGHT_BRACE)
                 return true;
-            enum miss miss = parser_miss(p);
+            enum miss miss = promql_miss(p);
             if (miss == MISS_ABORT)
                 return false;
             if (miss == MISS_ERROR)
-                parser_unexpected(p, "label set", "\",\" or \"}\"");
+                promql_unexpected(p, "label set", "\",\" or \"}\"");
         }
-        parser_take(p);
+        promql_take(p);
     }
 }
 
@@ -98,39 +98,46 @@ static void set_metric_name(struct parser *p, struct label_list *ls, struct str 
 }
 
 // A name and a label set; either may be missing. False: aborted.
-static bool parse_metric(struct parser *p, struct labels *out)
+static bool parse_metric(struct parser *p, struct label_list *out)
 {
     struct label_list ls = { 0 };
     struct token name = { 0 };
-    struct str dup;
 
-    if (tok_is_metric(parser_peek(p)))
-        name = parser_take(p);
-    if (parser_peek(p) == T_LEFT_BRACE) {
-        parser_take(p);
+    if (promql_tok_is_metric(promql_peek(p)))
+        name = promql_take(p);
+    if (promql_peek(p) == T_LEFT_BRACE) {
+        promql_take(p);
         if (!parse_label_set(p, &ls))
             return false;
-        parser_take(p);
+        promql_take(p);
     }
     if (name.val.n)
         set_metric_name(p, &ls, name.val);
-    if (!labels_normalize(ls.v.v, &ls.v.n, &dup)) {
-        struct str quoted = parser_quoted(p, dup);
-        parser_error(p, 0, 0, "label %.*s is given twice", STRF(quoted));
-    }
-    *out = (struct labels){ ls.v.v, ls.v.n };
+    *out = ls;
     return true;
+}
+
+// Sorts the labels, drops empty ones, and reports repeated ones unless more is wrong.
+static struct labels finish_labels(struct parser *p, struct label_list *ls)
+{
+    struct str dup;
+
+    if (!labels_normalize(ls->v.v, &ls->v.n, &dup) && p->errors.n == 0) {
+        struct str quoted = promql_quoted(p, dup);
+        promql_report(p, 0, 0, "label %.*s is given twice", STRF(quoted));
+    }
+    return (struct labels){ ls->v.v, ls->v.n };
 }
 
 /* ---- values ---- */
 
-bool seq_reserve(struct parser *p, struct seq *s, uint64_t n)
+bool promql_seq_reserve(struct parser *p, struct seq *s, uint64_t n)
 {
     if (n <= PROMQL_SEQ_MAX - s->values.n) {
         vec_reserve_in(p->a, &s->values, n);
         return true;
     }
-    parser_error_here(p, "series has more than %d values", PROMQL_SEQ_MAX);
+    promql_report_here(p, "series has more than %d values", PROMQL_SEQ_MAX);
     p->aborted = true;
     return false;
 }
@@ -138,7 +145,7 @@ bool seq_reserve(struct parser *p, struct seq *s, uint64_t n)
 static bool seq_fill(struct parser *p, struct seq *s, struct promql_seq_value v, double step,
                      uint64_t n)
 {
-    if (!seq_reserve(p, s, n))
+    if (!promql_seq_reserve(p, s, n))
         return false;
     for (; n; n--) {
         *vec_push_in(p->a, &s->values) = v;
@@ -147,20 +154,20 @@ static bool seq_fill(struct parser *p, struct seq *s, struct promql_seq_value v,
     return true;
 }
 
-bool parse_repetition(struct parser *p, uint64_t *out)
+bool promql_rule_repetition(struct parser *p, uint64_t *out)
 {
     struct token t;
 
-    if (!parser_expect(p, T_NUMBER, &t))
+    if (!promql_expect(p, T_NUMBER, &t))
         return false;
     bool digits = t.val.n > 0;
     for (size_t i = 0; i < t.val.n; i++)
         digits &= byte_is_digit((unsigned char)t.val.p[i]);
     if (!str_to_u64(t.val, out) || !digits) {
-        struct str quoted = parser_quoted(p, t.val);
-        parser_error(p, t.pos, token_end(&t),
-                     "invalid repetition in series values: strconv.ParseUint: parsing %.*s: %s",
-                     STRF(quoted), digits ? "value out of range" : "invalid syntax");
+        struct str quoted = promql_quoted(p, t.val);
+        promql_report(p, t.pos, token_end(&t),
+                      "invalid repetition in series values: strconv.ParseUint: parsing %.*s: %s",
+                      STRF(quoted), digits ? "value out of range" : "invalid syntax");
         *out = 0;
     }
     return true;
@@ -168,20 +175,20 @@ bool parse_repetition(struct parser *p, uint64_t *out)
 
 static bool parse_unsigned_number(struct parser *p, double *out)
 {
-    while (parser_peek(p) != T_NUMBER && p->look != T_DURATION)
-        if (parser_miss(p) != MISS_DROPPED)
+    while (promql_peek(p) != T_NUMBER && p->look != T_DURATION)
+        if (promql_miss(p) != MISS_DROPPED)
             return false;
-    struct token t = parser_take(p);
-    *out = parser_number(p, &t);
+    struct token t = promql_take(p);
+    *out = promql_number_value(p, &t);
     return true;
 }
 
-bool parse_signed_number(struct parser *p, double *out)
+bool promql_rule_signed_number(struct parser *p, double *out)
 {
     bool negative = false;
 
-    if (parser_peek(p) == T_ADD || p->look == T_SUB)
-        negative = parser_take(p).t == T_SUB;
+    if (promql_peek(p) == T_ADD || p->look == T_SUB)
+        negative = promql_take(p).t == T_SUB;
     if (!parse_unsigned_number(p, out))
         return false;
     if (negative)
@@ -193,10 +200,10 @@ static bool parse_gap(struct parser *p, struct seq *s)
 {
     uint64_t n = 1;
 
-    parser_take(p);
-    if (parser_peek(p) == T_TIMES) {
-        parser_take(p);
-        if (!parse_repetition(p, &n))
+    promql_take(p);
+    if (promql_peek(p) == T_TIMES) {
+        promql_take(p);
+        if (!promql_rule_repetition(p, &n))
             return false;
     }
     return seq_fill(p, s, (struct promql_seq_value){ .omitted = true }, 0, n);
@@ -209,19 +216,19 @@ static bool parse_value(struct parser *p, struct seq *s)
     double step = 0;
     uint64_t n = 0;
 
-    if (parser_peek(p) == T_IDENTIFIER) {
-        if (!str_eq(parser_take(p).val, STR("stale")))
-            parser_unexpected(p, "series values", "number or \"stale\"");
+    if (promql_peek(p) == T_IDENTIFIER) {
+        if (!str_eq(promql_take(p).val, STR("stale")))
+            promql_unexpected(p, "series values", "number or \"stale\"");
         v.value = double_from_bits(SAMPLE_STALE_BITS);
-    } else if (!parse_signed_number(p, &v.value)) {
+    } else if (!promql_rule_signed_number(p, &v.value)) {
         return false;
     }
-    bool stepped = parser_peek(p) == T_ADD || p->look == T_SUB;
-    if (stepped && !parse_signed_number(p, &step))
+    bool stepped = promql_peek(p) == T_ADD || p->look == T_SUB;
+    if (stepped && !promql_rule_signed_number(p, &step))
         return false;
-    if (stepped || parser_peek(p) == T_TIMES) {
+    if (stepped || promql_peek(p) == T_TIMES) {
         struct token times;
-        if (!parser_expect(p, T_TIMES, &times) || !parse_repetition(p, &n))
+        if (!promql_expect(p, T_TIMES, &times) || !promql_rule_repetition(p, &n))
             return false;
     }
     // The value itself is one more than what the repetition says.
@@ -230,7 +237,7 @@ static bool parse_value(struct parser *p, struct seq *s)
 
 static bool parse_item(struct parser *p, struct seq *s)
 {
-    switch (parser_peek(p)) {
+    switch (promql_peek(p)) {
     case T_BLANK:
         return parse_gap(p, s);
     case T_IDENTIFIER:
@@ -240,7 +247,7 @@ static bool parse_item(struct parser *p, struct seq *s)
     case T_SUB:
         return parse_value(p, s);
     case T_OPEN_HIST:
-        return parse_histogram_item(p, s);
+        return promql_rule_histogram_item(p, s);
     default:
         return true; // spaces at the end
     }
@@ -249,8 +256,8 @@ static bool parse_item(struct parser *p, struct seq *s)
 // Up to the first token that does not belong here. False: falls back.
 static bool parse_values(struct parser *p, struct seq *s)
 {
-    while (parser_peek(p) == T_SPACE) {
-        parser_take(p);
+    while (promql_peek(p) == T_SPACE) {
+        promql_take(p);
         if (!parse_item(p, s))
             return false;
     }
@@ -259,27 +266,29 @@ static bool parse_values(struct parser *p, struct seq *s)
 
 static void parse_series(struct parser *p, struct promql_series_line *out)
 {
+    struct label_list labels;
     struct seq s = { 0 };
 
-    if (!parse_metric(p, &out->labels))
+    if (!parse_metric(p, &labels))
         return;
-    while (parser_peek(p) != T_SPACE && p->look != T_EOF && p->look != T_END) {
-        enum miss miss = parser_miss(p);
+    while (promql_peek(p) != T_SPACE && p->look != T_EOF && p->look != T_END) {
+        enum miss miss = promql_miss(p);
         if (miss == MISS_ABORT)
             return;
         if (miss == MISS_ERROR) {
-            parser_unexpected(p, "series values", NULL);
+            promql_unexpected(p, "series values", NULL);
             break;
         }
     }
     while (!parse_values(p, &s)) {
         if (p->aborted)
             return;
-        parser_unexpected(p, "series values", NULL);
+        promql_unexpected(p, "series values", NULL);
     }
     out->v = s.values.v;
     out->n = s.values.n;
-    parser_finish(p);
+    promql_finish(p);
+    out->labels = finish_labels(p, &labels);
 }
 
 /* ---- entry points ---- */
@@ -288,7 +297,7 @@ static bool too_long(struct parser *p, struct str text)
 {
     if (text.n <= PROMQL_TEXT_MAX)
         return false;
-    parser_error(p, 0, 0, "series of %zu bytes is longer than %d", text.n, PROMQL_TEXT_MAX);
+    promql_report(p, 0, 0, "series of %zu bytes is longer than %d", text.n, PROMQL_TEXT_MAX);
     return true;
 }
 
@@ -299,29 +308,32 @@ bool promql_parse_series_line(struct arena *a, struct str line, struct promql_se
     struct promql q = { 0 };
     struct parser p;
 
-    parser_init(&p, a, str_sub(line, 0, PROMQL_TEXT_MAX));
+    promql_parser_init(&p, a, str_sub(line, 0, PROMQL_TEXT_MAX));
     p.lex.series = true;
     if (!too_long(&p, line))
         parse_series(&p, &result);
-    bool ok = parser_result(&p, &q, e);
+    bool ok = promql_result(&p, &q, e);
     if (ok)
         *out = result;
-    parser_fini(&p);
+    promql_parser_fini(&p);
     return ok;
 }
 
 bool promql_parse_labels(struct arena *a, struct str text, struct labels *out, struct err *e)
 {
     struct labels result = { NULL, 0 };
+    struct label_list list;
     struct promql q = { 0 };
     struct parser p;
 
-    parser_init(&p, a, str_sub(text, 0, PROMQL_TEXT_MAX));
-    if (!too_long(&p, text) && parse_metric(&p, &result))
-        parser_finish(&p);
-    bool ok = parser_result(&p, &q, e);
+    promql_parser_init(&p, a, str_sub(text, 0, PROMQL_TEXT_MAX));
+    if (!too_long(&p, text) && parse_metric(&p, &list)) {
+        promql_finish(&p);
+        result = finish_labels(&p, &list);
+    }
+    bool ok = promql_result(&p, &q, e);
     if (ok)
         *out = result;
-    parser_fini(&p);
+    promql_parser_fini(&p);
     return ok;
 }

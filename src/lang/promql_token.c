@@ -75,7 +75,7 @@ static const char *const texts[] = {
     [T_MIN_OF] = "min_of",
 };
 
-const char *tok_text(enum tok t)
+const char *promql_tok_text(enum tok t)
 {
     return (size_t)t < ARRAY_LEN(texts) ? texts[t] : NULL;
 }
@@ -104,7 +104,7 @@ static void buf_marked(struct buf *b, const char *mark, struct str s)
     buf_char(b, '>');
 }
 
-void buf_token(struct buf *b, const struct token *t)
+void promql_buf_token(struct buf *b, const struct token *t)
 {
     // Numbers of upstream's token table show for tokens that it gave no name.
     enum { SUM_DESC_NUMBER = 57370, RESET_UNKNOWN_NUMBER = 57445 };
