@@ -243,12 +243,12 @@ static bool rotate(struct span *s, uint32_t shard, bool keep_head, struct err *e
 // The oldest tail of the shard that takes no more rows; NULL: none.
 static struct tail *oldest_frozen(struct span *s, uint32_t shard)
 {
-    struct metrics_shard *sh = &s->tenant->shard[shard % METRICS_SHARDS_MAX];
-    struct tail *head;
+    const struct tail *head = NULL;
 
-    mutex_lock(&sh->mu);
-    head = s->head[shard % METRICS_SHARDS_MAX];
-    mutex_unlock(&sh->mu);
+    if (shard < s->tenant->shard_count) {
+        LOCKED(&s->tenant->shard[shard].mu);
+        head = s->head[shard];
+    }
     LOCKED(&s->mu);
     for (size_t i = 0; i < s->tails.n; i++) {
         if (s->tails.v[i]->shard == shard && s->tails.v[i] != head)

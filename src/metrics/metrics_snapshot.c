@@ -108,13 +108,13 @@ bool metrics_snapshot(struct metrics *m, bool skip_head, char *name, struct err 
     buf_printf(&root, "%s/snapshots/%.*s", m->path, STRF(id));
     if (!file_mkdirs(buf_cstr(&root), e))
         return false;
-    LOCKED(&m->retain_mu);
     mutex_lock(&m->mu);
     n = m->tenants.n;
     struct metrics_tenant **list = arena_array(&a, n, struct metrics_tenant *);
     for (size_t i = 0; i < n; i++)
         list[i] = m->tenants.v[i];
     mutex_unlock(&m->mu);
+    LOCKED(&m->retain_mu);
     for (size_t i = 0; i < n; i++) {
         if (!copy_tenant(list[i], root.p, skip_head, e)) {
             struct err ignored = { 0 }; // the first error is the one to tell

@@ -281,10 +281,9 @@ static bool open_catalog(struct span *s, const struct manifest *m, struct err *e
 
 static struct part_id part_id_of(const struct span *s, uint64_t number, uint64_t epoch)
 {
-    return (struct part_id){ .owner = partition_owner(s->store),
-                             .number = number,
-                             .epoch = epoch,
-                             .kind = PART_METRICS };
+    return (struct part_id){
+        .owner = partition_owner(s->store), .number = number, .epoch = epoch, .kind = PART_METRICS
+    };
 }
 
 // A part that cannot be opened is left out and stays in the manifest: nothing is thrown away.

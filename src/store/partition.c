@@ -226,8 +226,8 @@ bool partition_open(struct partition **out, const char *path, uint64_t owner_key
     uint64_t next;
 
     p->path = xstrdup_str(str_c(path));
-    mutex_init(&p->commit_mu, "partition_commit", RANK_MANIFEST);
-    mutex_init(&p->mu, "partition", RANK_MANIFEST + 1);
+    mutex_init(&p->commit_mu, "partition_commit", RANK_QUEUE - 1); // editors take locks
+    mutex_init(&p->mu, "partition", RANK_MANIFEST);
     buf_printf(&b, "%s/MANIFEST", path);
     if (!manifest_read(buf_cstr(&b), &p->manifest, e))
         return false;

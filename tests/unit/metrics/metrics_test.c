@@ -188,8 +188,8 @@ TEST(a_closed_partition_takes_late_rows)
     OWNED(fx_free) struct fixture *f = fx_new(&o);
     struct err e = { 0 };
 
-    fx_scrape(f, 0, 10, T0 + 23 * MS_HOUR);
     f->clock.fake_ms = T0 + MS_DAY + 2 * MS_HOUR;
+    fx_scrape(f, 0, 10, T0 + 23 * MS_HOUR);
     fx_scrape(f, 0, 10, T0 + MS_DAY + 2 * MS_HOUR);
     CHECK_OK(metrics_merge(f->m, &e), &e);
     fx_scrape(f, 5, 15, T0 + 22 * MS_HOUR);
