@@ -105,10 +105,12 @@ static void put_seconds(const struct expo_writer *w, int64_t ms)
         buf_lit(w->out, ".0");
 }
 
-static void put_labels(struct buf *b, const struct expo_label *v, size_t n, bool more)
+static void put_labels(const struct expo_writer *w, const struct expo_label *v, size_t n, bool more)
 {
+    struct buf *b = w->out;
+
     for (size_t i = 0; i < n; i++) {
-        if (v[i].value.n == 0)
+        if (v[i].value.n == 0 && !w->keep_empty)
             continue;
         if (more)
             buf_char(b, ',');
@@ -122,7 +124,7 @@ static void put_exemplar(const struct expo_writer *w, const struct expo_exemplar
     if (!ex || w->format != EXPO_OPENMETRICS)
         return;
     buf_lit(w->out, " # {");
-    put_labels(w->out, ex->label, ex->labels, false);
+    put_labels(w, ex->label, ex->labels, false);
     buf_lit(w->out, "} ");
     put_float(w, ex->value);
     if (ex->t_ms) {
@@ -141,12 +143,14 @@ struct sample {
     const struct expo_exemplar_out *exemplar;
 };
 
-static void put_series(struct buf *b, const struct sample *s, const struct expo_metric *m)
+static void put_series(const struct expo_writer *w, const struct sample *s,
+                       const struct expo_metric *m)
 {
+    struct buf *b = w->out;
     bool plain = is_plain(s->name, CLASS_NAME, CLASS_NAME_REST), any = s->extra_name.n > 0;
 
     for (size_t i = 0; i < m->labels && !any; i++)
-        any = m->label[i].value.n > 0;
+        any = m->label[i].value.n > 0 || w->keep_empty;
     if (plain) {
         buf_str(b, s->name);
         buf_str(b, s->suffix);
@@ -160,7 +164,7 @@ static void put_series(struct buf *b, const struct sample *s, const struct expo_
         buf_char(b, '"');
     }
     size_t before = b->n;
-    put_labels(b, m->label, m->labels, !plain);
+    put_labels(w, m->label, m->labels, !plain);
     if (s->extra_name.n) {
         if (!plain || b->n > before)
             buf_char(b, ',');
@@ -171,7 +175,7 @@ static void put_series(struct buf *b, const struct sample *s, const struct expo_
 
 static void put_sample(struct expo_writer *w, const struct sample *s, const struct expo_metric *m)
 {
-    put_series(w->out, s, m);
+    put_series(w, s, m);
     buf_char(w->out, ' ');
     if (s->is_count)
         put_count(w, s->value);
@@ -327,7 +331,7 @@ static void put_created(struct expo_writer *w, const struct expo_metric *m)
 
     if (str_ends(s.name, STR("_total")))
         s.name.n -= 6;
-    put_series(w->out, &s, &plain);
+    put_series(w, &s, &plain);
     buf_char(w->out, ' ');
     put_seconds(w, m->start_ms);
     buf_char(w->out, '\n');

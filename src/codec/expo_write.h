@@ -63,7 +63,8 @@ struct expo_writer {
     struct buf *out;
     struct expo_family family; // while one is open
     bool open;
-    size_t mark; // protobuf: where the body of the open family begins
+    bool keep_empty; // write labels with an empty value, too: they mean the same as none
+    size_t mark;     // protobuf: where the body of the open family begins
 };
 
 static inline struct expo_writer expo_writer(enum expo_format format, struct buf *out)
