@@ -77,18 +77,49 @@ static void put_column(struct buf *out, const uint64_t *v, size_t n)
         out->p[count_at] = (char)ints_put_patches(out, u, n, width);
 }
 
+// As bytes_varint(), 0 on failure; the fast way while no varint can reach the end.
+static bool get_varints(struct bytes *b, uint64_t *v, size_t n)
+{
+    size_t i = 0;
+
+    for (; i < n && bytes_left(b) >= 10; i++) {
+        const uint8_t *p = b->p;
+        uint64_t x = *p & 0x7f;
+
+        for (unsigned shift = 7; *p++ & 0x80; shift += 7) {
+            if (shift > 63 || (shift == 63 && *p > 1))
+                return false;
+            x |= (uint64_t)(*p & 0x7f) << shift;
+        }
+        b->p = p;
+        v[i] = x;
+    }
+    for (; i < n; i++)
+        v[i] = bytes_varint(b);
+    return !b->bad;
+}
+
+HOT_CLONES
+static void add_base(uint64_t *v, size_t n, uint64_t base)
+{
+    for (size_t i = 0; i < n; i++)
+        v[i] += base;
+}
+
 static bool get_column(struct bytes *b, uint64_t *v, size_t n)
 {
     unsigned tag = bytes_u8(b), patches = 0;
 
     assert(n >= 1 && n <= BLOCK_CHUNKS_MAX);
-    if (tag == TAG_VARINT) {
-        for (size_t i = 0; i < n; i++)
-            v[i] = bytes_varint(b);
-        return !b->bad;
-    }
+    if (tag == TAG_VARINT)
+        return get_varints(b, v, n);
     uint64_t base = bytes_varint(b);
     unsigned width = tag;
+    if (tag == 0) {
+        for (size_t i = 0; i < n; i++)
+            v[i] = base;
+        return !b->bad;
+    }
     if (tag >= TAG_PATCHED) {
         width = tag - TAG_PATCHED;
         patches = bytes_u8(b);
@@ -106,8 +137,8 @@ static bool get_column(struct bytes *b, uint64_t *v, size_t n)
             return false;
         b->p += used;
     }
-    for (size_t i = 0; i < n; i++)
-        v[i] += base;
+    if (base)
+        add_base(v, n, base);
     return true;
 }
 
@@ -333,19 +364,38 @@ void block_builder_finish(struct block_builder *b, struct buf *out)
 
 /* ---- reading ---- */
 
+// The columns stay as they are unpacked; a chunk's descriptor is put together when it is wanted.
 struct block_reader {
     size_t chunks;
     const uint8_t *payload;
-    struct chunk_desc desc[BLOCK_CHUNKS_MAX];
-    size_t used[BLOCK_CHUNKS_MAX]; // payload bytes of the integers, once decoded; see `known`
-    bool known[BLOCK_CHUNKS_MAX];  // k and used are there
-    uint64_t *k;                   // integers of all chunks, filled as wanted
+    uint64_t id[BLOCK_CHUNKS_MAX], n[BLOCK_CHUNKS_MAX], time[BLOCK_CHUNKS_MAX],
+        time_start[BLOCK_CHUNKS_MAX], form[BLOCK_CHUNKS_MAX], first[BLOCK_CHUNKS_MAX];
+    uint32_t value_first[BLOCK_CHUNKS_MAX + 1];
+    uint16_t ref[BLOCK_CHUNKS_MAX];
+    uint8_t chain[BLOCK_CHUNKS_MAX];
+
+    // Of the chunks with a payload only: chunk i is number slot[i] of them.
+    size_t payloads;
+    uint16_t slot[BLOCK_CHUNKS_MAX];
+    uint16_t chunk_of[BLOCK_CHUNKS_MAX];
+    uint64_t width[BLOCK_CHUNKS_MAX], scale[BLOCK_CHUNKS_MAX], gcd[BLOCK_CHUNKS_MAX],
+        patches[BLOCK_CHUNKS_MAX], exceptions[BLOCK_CHUNKS_MAX], base[BLOCK_CHUNKS_MAX],
+        extra[BLOCK_CHUNKS_MAX];
+    uint32_t offset[BLOCK_CHUNKS_MAX + 1]; // of the payload
+
+    uint64_t *k; // integers of all chunks, filled as wanted
     size_t k_cap;
+    bool known[BLOCK_CHUNKS_MAX];    // k and used are there
+    uint32_t used[BLOCK_CHUNKS_MAX]; // payload bytes of the integers
 };
 
 struct block_reader *block_reader_new(void)
 {
-    return xcalloc(1, sizeof(struct block_reader));
+    struct block_reader *r = xmalloc(sizeof *r);
+
+    r->chunks = r->k_cap = 0; // the rest is set by open
+    r->k = NULL;
+    return r;
 }
 
 void block_reader_free(struct block_reader *r)
@@ -356,184 +406,248 @@ void block_reader_free(struct block_reader *r)
     xfree(r);
 }
 
-static bool get_key_columns(struct block_reader *r, struct bytes *b, size_t n)
+static enum chunk_mode form_mode(uint64_t form)
 {
-    uint64_t v[BLOCK_CHUNKS_MAX], id = bytes_varint(b), time = 0;
-    size_t values = 0;
+    return form & 7;
+}
 
-    if (b->bad || !get_column(b, v, n))
+static unsigned form_domain(uint64_t form)
+{
+    return (unsigned)(form >> 4);
+}
+
+static bool form_has_payload(uint64_t form)
+{
+    return form_mode(form) != MODE_CONST && form_mode(form) != MODE_LINK;
+}
+
+static bool form_is_zigzag(uint64_t form)
+{
+    return form >> 3 & 1;
+}
+
+static bool form_is_valid(uint64_t form)
+{
+    unsigned domain = form_domain(form);
+
+    if (form > (DOMAIN_MAX << 4 | 15) || form_mode(form) >= MODE_COUNT)
+        return false;
+    if (form_mode(form) == MODE_LINK && domain != DOMAIN_INT)
+        return false;
+    return domain == DOMAIN_SPECIAL ? form_mode(form) == MODE_CONST
+                                    : domain < DOMAIN_ULPS || form_has_payload(form);
+}
+
+static bool get_ids(struct block_reader *r, struct bytes *b, size_t n)
+{
+    uint64_t id = bytes_varint(b), any = 0;
+
+    if (b->bad || id > UINT32_MAX || !get_column(b, r->id, n))
         return false;
     for (size_t i = 0; i < n; i++) {
-        if (id > UINT32_MAX || v[i] > UINT32_MAX - id)
-            return false;
-        r->desc[i] = (struct chunk_desc){ .key.id = (uint32_t)(id += v[i]), .ref = NO_REF };
+        any |= r->id[i];
+        r->id[i] = id += r->id[i];
     }
-    if (!get_column(b, v, n))
+    return !(any >> 32) && id <= UINT32_MAX;
+}
+
+static bool get_lengths(struct block_reader *r, struct bytes *b, size_t n)
+{
+    uint64_t any = 0;
+    uint32_t values = 0;
+
+    if (!get_column(b, r->n, n))
         return false;
     for (size_t i = 0; i < n; i++) {
-        if (v[i] < 1 || v[i] > CHUNK_VALUES_MAX)
-            return false;
-        r->desc[i].n = (uint16_t)v[i];
-        r->desc[i].value_first = (uint32_t)values;
-        values += v[i];
+        any |= r->n[i] - 1;
+        r->value_first[i] = values;
+        values += (uint32_t)r->n[i];
     }
-    if (values > BLOCK_VALUES_MAX || !get_column(b, v, n))
+    r->value_first[n] = values;
+    static_assert(CHUNK_VALUES_MAX == 512, "n − 1 has nine bits");
+    return !(any >> 9) && values <= BLOCK_VALUES_MAX;
+}
+
+static bool get_times(struct block_reader *r, struct bytes *b, size_t n)
+{
+    uint64_t time = 0, any = 0, any_start = 0;
+
+    if (!get_column(b, r->time, n) || !get_column(b, r->time_start, n))
         return false;
     for (size_t i = 0; i < n; i++) {
-        time += (uint64_t)unzigzag(v[i]);
-        if (time > UINT32_MAX)
-            return false;
-        r->desc[i].key.time = (uint32_t)time;
+        r->time[i] = time += (uint64_t)unzigzag(r->time[i]);
+        any |= time;
+        any_start |= r->time_start[i];
     }
-    if (!get_column(b, v, n))
-        return false;
-    for (size_t i = 0; i < n; i++) {
-        if (v[i] >= CHUNK_VALUES_MAX)
-            return false;
-        r->desc[i].key.time_start = (uint16_t)v[i];
-    }
-    return true;
+    return !(any >> 32) && !(any_start >> 9);
 }
 
 static bool get_forms(struct block_reader *r, struct bytes *b, size_t n)
 {
-    uint64_t v[BLOCK_CHUNKS_MAX];
+    size_t payloads = 0;
 
-    if (!get_column(b, v, n))
+    if (!get_column(b, r->form, n))
         return false;
     for (size_t i = 0; i < n; i++) {
-        struct chunk_desc *d = &r->desc[i];
-
-        if (v[i] > (DOMAIN_MAX << 4 | 15))
+        if (!form_is_valid(r->form[i]))
             return false;
-        d->ints = (struct ints_form){ .gcd = 1, .mode = v[i] & 7, .zigzag = v[i] >> 3 & 1 };
-        d->domain = (uint8_t)(v[i] >> 4);
-        if (d->ints.mode >= MODE_COUNT || d->domain > DOMAIN_MAX)
-            return false;
-        if ((d->domain == DOMAIN_SPECIAL || d->domain >= DOMAIN_ULPS) &&
-            has_payload(d) != (d->domain >= DOMAIN_ULPS))
-            return false;
-        if (d->ints.mode == MODE_LINK && d->domain != DOMAIN_INT)
-            return false;
+        r->slot[i] = (uint16_t)payloads;
+        r->chunk_of[payloads] = (uint16_t)i;
+        payloads += form_has_payload(r->form[i]);
     }
+    r->payloads = payloads;
     return true;
 }
 
-// One column of the chunks that satisfy `cond`: `store` is done with x, its value, if `ok`.
-#define GET_SOME(cond, ok, store)                                    \
-    do {                                                             \
-        size_t some = 0;                                             \
-        for (struct chunk_desc *d = r->desc; d < r->desc + n; d++)   \
-            some += (cond);                                          \
-        if (some && !get_column(b, v, some))                         \
-            return false;                                            \
-        some = 0;                                                    \
-        for (struct chunk_desc *d = r->desc; d < r->desc + n; d++) { \
-            if (!(cond))                                             \
-                continue;                                            \
-            uint64_t x = v[some++];                                  \
-            if (!(ok))                                               \
-                return false;                                        \
-            store;                                                   \
-        }                                                            \
-    } while (0)
-
-static bool get_form_columns(struct block_reader *r, struct bytes *b, size_t n)
+// A column of some of the chunks with a payload, spread to the slots that want it; others: rest.
+static bool get_some(struct bytes *b, size_t n, const bool *wanted, uint64_t *out, uint64_t rest)
 {
     uint64_t v[BLOCK_CHUNKS_MAX];
+    size_t some = 0, at = 0;
 
-    GET_SOME(has_payload(d), x <= CHUNK_WIDTH_MAX || x == 64, d->ints.width = (uint8_t)x);
-    GET_SOME(has_payload(d), x < 128, d->ints.shift = (uint8_t)x);
-    GET_SOME(has_payload(d) && d->ints.shift >= 64, true,
-             (d->ints.gcd = 2 * x + 3, d->ints.shift &= 63));
-    GET_SOME(has_payload(d), x < d->n, d->ints.patches = (uint16_t)x);
-    GET_SOME(has_payload(d), x <= d->n, d->exceptions = (uint16_t)x);
-    GET_SOME(has_payload(d) && !d->ints.zigzag, true, d->ints.base = (uint64_t)unzigzag(x));
+    for (size_t i = 0; i < n; i++)
+        some += wanted[i];
+    if (some == n)
+        return get_column(b, out, n);
+    if (some && !get_column(b, v, some))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        out[i] = wanted[i] ? v[at++] : rest;
     return true;
 }
 
-static bool get_lengths(struct block_reader *r, struct bytes *b, size_t n, size_t payload_bytes)
+static bool get_scales(struct block_reader *r, struct bytes *b, size_t n)
 {
-    uint64_t v[BLOCK_CHUNKS_MAX], offset = 0;
+    bool wanted[BLOCK_CHUNKS_MAX];
+    uint64_t any = 0;
 
-    GET_SOME(has_extra(d), x <= payload_bytes, d->bytes = (uint32_t)x);
-    for (struct chunk_desc *d = r->desc; d < r->desc + n; d++) {
-        if (!has_payload(d))
-            continue;
-        d->bytes += (uint32_t)packed_bytes(d->n - 1u, d->ints.width);
-        d->offset = (uint32_t)offset;
-        offset += d->bytes;
-        if (offset > payload_bytes || !ints_form_is_valid(&d->ints, d->n))
+    if (!get_column(b, r->width, n) || !get_column(b, r->scale, n))
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        if (r->width[i] > CHUNK_WIDTH_MAX && r->width[i] != 64)
             return false;
+        wanted[i] = r->scale[i] >> 6 & 1;
+        any |= r->scale[i];
+    }
+    if (any >> 7 || !get_some(b, n, wanted, r->gcd, (uint64_t)-1))
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        r->gcd[i] = 2 * r->gcd[i] + 3; // of the rest: 1
+        r->scale[i] &= 63;
     }
     return true;
+}
+
+static bool get_bases(struct block_reader *r, struct bytes *b, size_t n)
+{
+    bool wanted[BLOCK_CHUNKS_MAX];
+
+    if (!get_column(b, r->patches, n) || !get_column(b, r->exceptions, n))
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        uint64_t values = r->n[r->chunk_of[i]];
+
+        if (r->patches[i] >= values || r->exceptions[i] > values)
+            return false;
+        wanted[i] = !form_is_zigzag(r->form[r->chunk_of[i]]);
+    }
+    if (!get_some(b, n, wanted, r->base, 0))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        r->base[i] = (uint64_t)unzigzag(r->base[i]);
+    return true;
+}
+
+static bool get_offsets(struct block_reader *r, struct bytes *b, size_t n, size_t payload_bytes)
+{
+    bool wanted[BLOCK_CHUNKS_MAX];
+    uint64_t offset = 0;
+
+    for (size_t i = 0; i < n; i++)
+        wanted[i] = r->patches[i] || r->exceptions[i] ||
+                    form_domain(r->form[r->chunk_of[i]]) >= DOMAIN_ULPS;
+    if (!get_some(b, n, wanted, r->extra, 0))
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        r->offset[i] = (uint32_t)offset;
+        if (r->extra[i] > payload_bytes)
+            return false;
+        offset += packed_bytes(r->n[r->chunk_of[i]] - 1, (unsigned)r->width[i]) + r->extra[i];
+        if (offset > payload_bytes)
+            return false;
+    }
+    r->offset[n] = (uint32_t)offset;
+    return true;
+}
+
+static uint16_t reader_twin(const struct block_reader *r, size_t i)
+{
+    size_t stop = i > CHUNK_REF_BACK ? i - CHUNK_REF_BACK : 0;
+
+    for (size_t j = i; j-- > stop;)
+        if (r->time[j] == r->time[i] && r->n[j] == r->n[i] && r->time_start[j] == r->time_start[i])
+            return (uint16_t)j;
+    return NO_REF;
 }
 
 static bool get_firsts(struct block_reader *r, struct bytes *b, size_t n)
 {
-    uint64_t v[BLOCK_CHUNKS_MAX];
-
-    if (!get_column(b, v, n))
+    if (!get_column(b, r->first, n))
         return false;
     for (size_t i = 0; i < n; i++) {
-        struct chunk_desc *d = &r->desc[i];
+        unsigned domain = form_domain(r->form[i]);
 
-        if (d->ints.mode == MODE_LINK) {
-            d->ints.first = v[i];
-        } else if (d->ints.mode != MODE_REF) {
-            d->ints.first = chunk_first_unpack(d->domain, v[i]);
-        } else {
-            d->ref = find_twin(r->desc, i);
-            if (d->ref == NO_REF)
+        r->ref[i] = NO_REF;
+        r->chain[i] = 0;
+        if (LIKELY(form_mode(r->form[i]) < MODE_REF)) {
+            r->first[i] = chunk_first_unpack((uint8_t)domain, r->first[i]);
+        } else if (form_mode(r->form[i]) == MODE_REF) {
+            uint16_t twin = reader_twin(r, i);
+
+            if (twin == NO_REF || !form_has_payload(r->form[twin]) ||
+                form_domain(r->form[twin]) != domain || r->chain[twin] >= CHUNK_CHAIN_MAX)
                 return false;
-            const struct chunk_desc *t = &r->desc[d->ref];
-            if (!has_payload(t) || t->domain != d->domain || t->chain >= CHUNK_CHAIN_MAX)
-                return false;
-            d->chain = (uint8_t)(t->chain + 1);
-            d->ints.first = t->ints.first + (uint64_t)unzigzag(v[i]);
+            r->ref[i] = twin;
+            r->chain[i] = (uint8_t)(r->chain[twin] + 1);
+            r->first[i] = r->first[twin] + (uint64_t)unzigzag(r->first[i]);
         }
     }
     return true;
 }
 
-static bool read_descriptors(struct block_reader *r, const uint8_t *p, size_t n)
+static bool read_columns(struct block_reader *r, struct bytes *b, size_t n, size_t payload_bytes)
 {
-    struct bytes b = bytes_of(str_of((const char *)p, n));
-    size_t chunks = bytes_le16(&b);
-    unsigned format = bytes_le16(&b);
-    size_t desc_bytes = bytes_le32(&b);
-
-    if (b.bad || format != BLOCK_FORMAT || chunks < 1 || chunks > BLOCK_CHUNKS_MAX)
+    if (!get_ids(r, b, n) || !get_lengths(r, b, n) || !get_times(r, b, n) || !get_forms(r, b, n))
         return false;
-    size_t payload_bytes = bytes_left(&b);
-    if (desc_bytes > payload_bytes)
+    if (r->payloads && (!get_scales(r, b, r->payloads) || !get_bases(r, b, r->payloads) ||
+                        !get_offsets(r, b, r->payloads, payload_bytes)))
         return false;
-    payload_bytes -= desc_bytes;
-    r->payload = b.p + desc_bytes;
-    b.end = r->payload;
-    if (!get_key_columns(r, &b, chunks) || !get_forms(r, &b, chunks) ||
-        !get_form_columns(r, &b, chunks) || !get_lengths(r, &b, chunks, payload_bytes) ||
-        !get_firsts(r, &b, chunks) || bytes_left(&b))
-        return false;
-    r->chunks = chunks;
-    return true;
+    return get_firsts(r, b, n) && bytes_left(b) == 0;
 }
 
 bool block_reader_open(struct block_reader *r, const uint8_t *p, size_t n)
 {
+    struct bytes b = bytes_of(str_of((const char *)p, n));
+    size_t chunks = bytes_le16(&b);
+    unsigned format = bytes_le16(&b);
+    size_t columns = bytes_le32(&b), payload_bytes = bytes_left(&b);
+
     r->chunks = 0;
-    if (!read_descriptors(r, p, n)) {
-        r->chunks = 0;
+    if (b.bad || format != BLOCK_FORMAT || chunks < 1 || chunks > BLOCK_CHUNKS_MAX ||
+        columns > payload_bytes || payload_bytes > UINT32_MAX)
         return false;
-    }
-    const struct chunk_desc *last = &r->desc[r->chunks - 1];
-    size_t values = last->value_first + last->n;
-    if (values > r->k_cap) {
+    payload_bytes -= columns;
+    r->payload = b.p + columns;
+    b.end = r->payload;
+    if (!read_columns(r, &b, chunks, payload_bytes))
+        return false;
+    r->chunks = chunks;
+    if (r->value_first[chunks] > r->k_cap) {
         xfree(r->k);
-        r->k = xmalloc(values * sizeof *r->k);
-        r->k_cap = values;
+        r->k_cap = r->value_first[chunks];
+        r->k = xmalloc(r->k_cap * sizeof *r->k);
     }
-    memset(r->known, 0, r->chunks * sizeof *r->known);
+    memset(r->known, 0, chunks * sizeof *r->known);
     return true;
 }
 
@@ -548,12 +662,12 @@ size_t block_reader_find(const struct block_reader *r, size_t from, uint32_t id)
 
     // Ascending ids are mostly the very next ones.
     for (int near = 0; near < 4 && low < high; near++, low++)
-        if (r->desc[low].key.id >= id)
+        if (r->id[low] >= id)
             return low;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
-        if (r->desc[middle].key.id < id)
+        if (r->id[middle] < id)
             low = middle + 1;
         else
             high = middle;
@@ -563,37 +677,56 @@ size_t block_reader_find(const struct block_reader *r, size_t from, uint32_t id)
 
 struct chunk_key block_reader_key(const struct block_reader *r, size_t chunk)
 {
-    return r->desc[chunk].key;
+    return (struct chunk_key){
+        (uint32_t)r->id[chunk],
+        (uint32_t)r->time[chunk],
+        (uint16_t)r->time_start[chunk],
+    };
 }
 
 enum chunk_kind block_reader_kind(const struct block_reader *r, size_t chunk)
 {
-    const struct chunk_desc *d = &r->desc[chunk];
-
-    if (d->ints.mode == MODE_LINK)
+    if (form_mode(r->form[chunk]) == MODE_LINK)
         return CHUNK_LINK;
-    return d->domain == DOMAIN_INT ? CHUNK_INTS : CHUNK_DOUBLES;
+    return form_domain(r->form[chunk]) == DOMAIN_INT ? CHUNK_INTS : CHUNK_DOUBLES;
 }
 
 size_t block_reader_values(const struct block_reader *r, size_t chunk)
 {
-    return r->desc[chunk].n;
+    return r->n[chunk];
 }
 
 uint64_t block_reader_link(const struct block_reader *r, size_t chunk)
 {
-    return r->desc[chunk].ints.first;
+    return r->first[chunk];
 }
 
 static bool know_one(struct block_reader *r, size_t chunk)
 {
-    const struct chunk_desc *d = &r->desc[chunk];
-    const uint64_t *ref = d->ref == NO_REF ? NULL : r->k + r->desc[d->ref].value_first;
+    size_t slot = r->slot[chunk];
+    struct ints_form f = {
+        .first = r->first[chunk],
+        .gcd = 1,
+        .mode = form_mode(r->form[chunk]),
+        .zigzag = form_is_zigzag(r->form[chunk]),
+    };
+    uint32_t offset = 0, bytes = 0;
 
-    r->used[chunk] = ints_decode(&d->ints, d->n, r->payload + d->offset, d->bytes, ref,
-                                 r->k + d->value_first);
-    if (r->used[chunk] == SIZE_MAX)
+    if (form_has_payload(r->form[chunk])) {
+        f.base = r->base[slot];
+        f.gcd = r->gcd[slot];
+        f.shift = (uint8_t)r->scale[slot];
+        f.width = (uint8_t)r->width[slot];
+        f.patches = (uint16_t)r->patches[slot];
+        offset = r->offset[slot];
+        bytes = r->offset[slot + 1] - offset;
+    }
+    const uint64_t *ref = r->ref[chunk] == NO_REF ? NULL : r->k + r->value_first[r->ref[chunk]];
+    size_t used = ints_decode(&f, r->n[chunk], r->payload + offset, bytes, ref,
+                              r->k + r->value_first[chunk]);
+    if (used == SIZE_MAX)
         return false;
+    r->used[chunk] = (uint32_t)used;
     r->known[chunk] = true;
     return true;
 }
@@ -604,9 +737,9 @@ static bool know(struct block_reader *r, size_t chunk)
     uint16_t chain[CHUNK_CHAIN_MAX + 1];
     size_t n = 0;
 
-    for (size_t at = chunk; !r->known[at]; at = r->desc[at].ref) {
+    for (size_t at = chunk; !r->known[at]; at = r->ref[at]) {
         chain[n++] = (uint16_t)at;
-        if (r->desc[at].ref == NO_REF)
+        if (r->ref[at] == NO_REF)
             break;
     }
     while (n--)
@@ -617,22 +750,26 @@ static bool know(struct block_reader *r, size_t chunk)
 
 bool block_reader_doubles(struct block_reader *r, size_t chunk, double *out)
 {
-    const struct chunk_desc *d = &r->desc[chunk];
+    struct chunk_desc d = { .n = (uint16_t)r->n[chunk] };
+    size_t slot = r->slot[chunk], offset = 0, bytes = 0;
 
     assert(chunk < r->chunks);
     if (block_reader_kind(r, chunk) != CHUNK_DOUBLES || !know(r, chunk))
         return false;
-    return chunk_decode_doubles(d, r->payload + d->offset + r->used[chunk],
-                                d->bytes - r->used[chunk], r->k + d->value_first, out);
+    d.domain = (uint8_t)form_domain(r->form[chunk]);
+    if (form_has_payload(r->form[chunk])) {
+        d.exceptions = (uint16_t)r->exceptions[slot];
+        offset = r->offset[slot] + r->used[chunk];
+        bytes = r->offset[slot + 1] - offset;
+    }
+    return chunk_decode_doubles(&d, r->payload + offset, bytes, r->k + r->value_first[chunk], out);
 }
 
 bool block_reader_ints(struct block_reader *r, size_t chunk, int64_t *out)
 {
-    const struct chunk_desc *d = &r->desc[chunk];
-
     assert(chunk < r->chunks);
     if (block_reader_kind(r, chunk) != CHUNK_INTS || !know(r, chunk))
         return false;
-    memcpy(out, r->k + d->value_first, d->n * sizeof *out);
+    memcpy(out, r->k + r->value_first[chunk], r->n[chunk] * sizeof *out);
     return true;
 }

@@ -59,11 +59,6 @@ void ints_unpack(uint64_t *out, const uint8_t *p, size_t m, unsigned width)
         out[i] = get_le64(p + bit / 8) >> (bit % 8) & mask;
 }
 
-static inline unsigned varint_bytes(uint64_t v)
-{
-    return (bit_length(v | 1) + 6) / 7;
-}
-
 // Fills count[len] with the number of values of each bit length.
 HOT_CLONES
 static void count_lengths(const uint64_t *v, size_t m, uint16_t count[static 65])
@@ -94,13 +89,20 @@ unsigned ints_choose_width(const uint64_t *v, size_t m, uint64_t *bits)
     unsigned top = 64, best;
     size_t outliers = 0;
 
+    if (m < PATCH_MIN_VALUES) {
+        uint64_t any = 0;
+
+        for (size_t i = 0; i < m; i++)
+            any |= v[i];
+        best = width_allowed(bit_length(any));
+        *bits = (uint64_t)m * best;
+        return best;
+    }
     count_lengths(v, m, count);
     while (top && !count[top])
         top--;
     best = width_allowed(top);
     *bits = (uint64_t)m * best;
-    if (m < PATCH_MIN_VALUES)
-        return best;
     for (unsigned width = top; width-- > 0;) {
         outliers += count[width + 1];
         if (outliers > m / 4)

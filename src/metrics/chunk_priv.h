@@ -134,7 +134,7 @@ uint64_t chunk_first_unpack(uint8_t domain, uint64_t stored);
 // Loops worth a second compilation for wider vectors; the default one runs anywhere.
 #if defined(__x86_64__) && defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && \
     !defined(__SANITIZE_THREAD__) && !defined(__clang__)
-#define HOT_CLONES __attribute__((target_clones("arch=haswell", "default")))
+#define HOT_CLONES __attribute__((target_clones("arch=x86-64-v3", "default")))
 #else
 #define HOT_CLONES
 #endif
