@@ -707,7 +707,7 @@ static bool know_one(struct block_reader *r, size_t chunk)
     struct ints_form f = {
         .first = r->first[chunk],
         .gcd = 1,
-        .mode = form_mode(r->form[chunk]),
+        .mode = (uint8_t)form_mode(r->form[chunk]),
         .zigzag = form_is_zigzag(r->form[chunk]),
     };
     uint32_t offset = 0, bytes = 0;
