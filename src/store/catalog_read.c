@@ -11,6 +11,22 @@
 
 /* ---- select ---- */
 
+// Turns ascending positions into ids, run by run.
+static void to_ids(const struct catalog_source *s, uint32_t *v, size_t n)
+{
+    for (size_t i = 0; i < n;) {
+        uint32_t from = v[i], shift = source_id(s, from) - from;
+        size_t end = i + 1, last = n - 1;
+        // Mostly one run holds all that is left.
+        if (source_id(s, v[last]) - v[last] == shift)
+            end = n;
+        while (end < n && source_id(s, v[end]) - v[end] == shift)
+            end++;
+        for (; i < end; i++)
+            v[i] += shift;
+    }
+}
+
 bool catalog_select(struct catalog_view *v, const struct catalog_query *q,
                     const struct catalog_read *r, struct catalog_ids *out, struct err *e)
 {
@@ -34,8 +50,7 @@ bool catalog_select(struct catalog_view *v, const struct catalog_query *q,
             return false;
         vec_reserve_in(r->arena, &ids, set.n);
         size_t n = posset_list(&set, s->n, ids.v + ids.n);
-        for (size_t k = 0; k < n; k++)
-            ids.v[ids.n + k] = source_id(s, ids.v[ids.n + k]);
+        to_ids(s, ids.v + ids.n, n);
         ids.n += n;
     }
     *out = (struct catalog_ids){ ids.v, ids.n };
@@ -112,6 +127,15 @@ static bool labels_live(const struct span *sp, struct catalog_ids ids, const str
     return true;
 }
 
+struct memo_text {
+    uint32_t pair;
+    struct str text;
+};
+
+struct memo_cell {
+    uint32_t column, pair;
+};
+
 /*
  * Values of sealed pairs, each copied to the arena once per call: by pair number in a hash index,
  * in front of which stands the last pair of each column.
@@ -121,11 +145,8 @@ struct memo {
     struct segment_values cursor;
     const struct catalog_read *read;
     struct map map;
-    VEC(struct memo_text {
-        uint32_t pair;
-        struct str text;
-    })
-    text;
+    VEC(struct memo_text) text;
+    VEC(struct memo_cell) cell; // of the row at hand
     uint32_t last_pair[64];
     struct str last_text[64];
 };
@@ -144,6 +165,7 @@ static void memo_fini(struct memo *m)
     segment_values_fini(&m->cursor);
     map_fini(&m->map);
     vec_fini(&m->text);
+    vec_fini(&m->cell);
 }
 OWN_DEFINE_FINI(struct memo, memo_fini)
 
@@ -181,22 +203,21 @@ static bool memo_text(struct memo *m, size_t column, uint32_t pair, struct str *
 static bool labels_row(struct memo *m, struct segment_rows *rows, uint32_t row, struct labels *out,
                        struct err *e)
 {
-    uint32_t room = 0, n = 0;
-
-    for (size_t c = 0; c < rows->columns.n; c++)
-        room += segment_row_pair(&rows->columns.v[c], row) != UINT32_MAX;
-    if (!budget_charge(m->read->budget, room * sizeof(struct label), e))
-        return false;
-    struct label *v = arena_raw(m->read->arena, room * sizeof *v);
+    vec_reset(&m->cell);
     for (size_t c = 0; c < rows->columns.n; c++) {
-        const struct segment_column *col = &rows->columns.v[c];
-        uint32_t pair = segment_row_pair(col, row);
-        if (pair == UINT32_MAX)
-            continue;
-        v[n].name = segment_name(m->segment, col->name)->text;
-        if (!memo_text(m, c, pair, &v[n].value, e))
+        uint32_t pair = segment_row_pair(&rows->columns.v[c], row);
+        if (pair != UINT32_MAX)
+            *vec_push(&m->cell) = (struct memo_cell){ (uint32_t)c, pair };
+    }
+    size_t n = m->cell.n;
+    if (!budget_charge(m->read->budget, n * sizeof(struct label), e))
+        return false;
+    struct label *v = arena_raw(m->read->arena, n * sizeof *v);
+    for (size_t i = 0; i < n; i++) {
+        uint32_t c = m->cell.v[i].column;
+        v[i].name = segment_name(m->segment, rows->columns.v[c].name)->text;
+        if (!memo_text(m, c, m->cell.v[i].pair, &v[i].value, e))
             return false;
-        n++;
     }
     *out = (struct labels){ v, n };
     return true;
