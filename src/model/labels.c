@@ -102,6 +102,21 @@ bool metric_name_is_legacy(struct str s)
     return s.n > 0;
 }
 
+bool labels_are_valid(struct labels ls, bool legacy)
+{
+    for (size_t i = 0; i < ls.n; i++) {
+        struct str name = ls.v[i].name, value = ls.v[i].value;
+
+        if (legacy ? !label_name_is_legacy(name) : !name.n || !str_is_utf8(name))
+            return false;
+        if (!str_is_utf8(value))
+            return false;
+        if (str_eq(name, LABEL_NAME) && (legacy ? !metric_name_is_legacy(value) : !value.n))
+            return false;
+    }
+    return true;
+}
+
 void buf_label_name(struct buf *b, struct str name)
 {
     if (label_name_is_legacy(name))

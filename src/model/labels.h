@@ -44,7 +44,10 @@ struct hash128 labels_fingerprint(struct labels ls, uint64_t key); // key: the t
 // XXH64 over name 0xff value 0xff …, as upstream's Labels.Hash: for hashmod and group signatures.
 uint64_t labels_hash(struct labels ls);
 
-bool label_name_is_legacy(struct str s);  // [a-zA-Z_][a-zA-Z0-9_]*
+bool label_name_is_legacy(struct str s); // [a-zA-Z_][a-zA-Z0-9_]*
+// Names not empty, all of it UTF-8; with legacy, names of the old alphabet. A metric name is checked
+// when there is one.
+bool labels_are_valid(struct labels ls, bool legacy);
 bool metric_name_is_legacy(struct str s); // [a-zA-Z_:][a-zA-Z0-9_:]*
 
 /*

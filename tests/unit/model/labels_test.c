@@ -131,6 +131,19 @@ TEST(label_names_legacy)
     CHECK(!metric_name_is_legacy(STR("0:")) && metric_name_is_legacy(STR(":0")));
 }
 
+TEST(labels_are_valid_checks_names_and_values)
+{
+    CHECK(labels_are_valid((struct labels){ 0 }, true));
+    CHECK(labels_are_valid(SET(L("__name__", "a:b"), L("a", "é")), true));
+    CHECK(labels_are_valid(SET(L("__name__", "a.b"), L("é", "1")), false));
+    CHECK(!labels_are_valid(SET(L("__name__", "a.b")), true));
+    CHECK(!labels_are_valid(SET(L("__name__", "")), false));
+    CHECK(!labels_are_valid(SET(L("", "1")), false));
+    CHECK(!labels_are_valid(SET(L("a:b", "1")), true));
+    CHECK(!labels_are_valid(SET(L("a", "\xff")), false));
+    CHECK(!labels_are_valid(SET(L("\xff", "1")), false));
+}
+
 TEST(labels_builder_sets_deletes_and_stays_sorted)
 {
     OWNED(labels_builder_fini) struct labels_builder b = { 0 };
