@@ -59,8 +59,8 @@ static void fuzz_sample(struct buf *b, enum expo_format format, const struct exp
     }
 }
 
-// Reads a page into r; known may be another's.
-static void fuzz_page(struct fuzz_read *r, struct expo_options o, struct str body)
+// Reads a page into r; known may be another's. Returns what the last call did.
+static int fuzz_page(struct fuzz_read *r, struct expo_options o, struct str body)
 {
     OWNED(expo_free) struct expo *x = expo_new();
     struct expo_event ev;
@@ -88,6 +88,7 @@ static void fuzz_page(struct fuzz_read *r, struct expo_options o, struct str bod
         buf_le64(&r->events, e.pos.offset);
         fuzz_put(&r->events, str_c(e.text));
     }
+    return got;
 }
 
 static void fuzz_same(const struct fuzz_read *a, const struct fuzz_read *b)

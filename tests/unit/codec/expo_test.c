@@ -528,6 +528,33 @@ TEST(proto_refusals)
     check_proto((struct expo_options){ 0 }, &odd, "0:0 unknown metric type for metric \"x\": 9");
 }
 
+TEST(strict_openmetrics_says_where)
+{
+    static const struct {
+        const char *in, *err;
+        uint32_t line; // 0: fine
+    } cases[] = {
+        { "# TYPE a counter\na_total 1\n# EOF\n", "", 0 },
+        { "# TYPE a counter\na_total{x=\"1\"} 1 1\na_total{x=\"1\"} 2 2\na_total{x=\"2\"} 2\n# "
+          "EOF\n",
+          "", 0 },
+        { "# TYPE a counter\na_total{x=\"1\"} 1\na_total{x=\"2\"} 1\na_total{x=\"1\"} 1\n# EOF\n",
+          "not together", 4 },
+        { "a 1\na 1\n# EOF\n", "series repeated", 2 },
+        { "# TYPE a counter\na_total 1\n# TYPE a_total gauge\n# EOF\n", "clashes", 3 },
+        { "# TYPE h histogram\nh_bucket{le=\"1\"} 1\n# EOF\n", "+Inf", 3 },
+        { "a 1\nb x\n# EOF\n", "invalid syntax", 2 },
+    };
+
+    FOR_CASES (t, cases) {
+        struct err e = { 0 };
+        bool ok = expo_check_openmetrics(str_c(t->in), &e);
+
+        CHECK_F(ok == !t->line && e.pos.line == t->line && strstr(e.text, t->err), "%s: %u %s",
+                t->in, e.pos.line, e.text);
+    }
+}
+
 /* ---- the known series ---- */
 
 static void check_hits(struct str before, struct str after, size_t hits)
@@ -775,6 +802,8 @@ TEST(openmetrics_suite)
         struct str body = read_corpus(&a, below);
         page_read_twice(&p, (struct expo_options){ .format = EXPO_OPENMETRICS }, body);
         CHECK_F(p.ok || !want, "%s: %s", below, p.e.text);
+        bool strict = expo_check_openmetrics(body, &e);
+        CHECK_F(strict == want, "%s: %s", below, strict ? "taken" : e.text);
         good += want;
     }
     CHECK(good > 25);
