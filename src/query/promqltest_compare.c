@@ -261,9 +261,21 @@ static struct str expect_text(const struct expect *x)
     return x->has_message ? x->message : x->re ? regex_pattern(x->re) : STR(".*");
 }
 
-static bool compare_kind(struct arena *a, const struct test_eval *t, enum expect_kind kind,
-                         const char *word, const struct str *got, size_t n, struct str *why)
+struct notes { // of one kind
+    enum expect_kind kind;
+    const char *word;
+    const struct str *v;
+    size_t n;
+};
+
+static bool compare_kind(struct arena *a, const struct test_eval *t, const struct notes *notes,
+                         struct str *why)
 {
+    enum expect_kind kind = notes->kind;
+    const char *word = notes->word;
+    const struct str *got = notes->v;
+    size_t n = notes->n;
+
     if (!has_kind(t, kind))
         return true;
     for (size_t i = 0; i < t->expects.n; i++) {
@@ -298,8 +310,10 @@ bool compare_notes(struct arena *a, const struct test_eval *t, const struct quer
         return differs(a, why, "expected no warning, but got \"%.*s\"", STRF(r->warnings[0]));
     if (has_kind(t, EXPECT_NO_INFO) && r->info_count)
         return differs(a, why, "expected no info annotation, but got \"%.*s\"", STRF(r->infos[0]));
-    return compare_kind(a, t, EXPECT_WARN, "warning", r->warnings, r->warning_count, why) &&
-           compare_kind(a, t, EXPECT_INFO, "info", r->infos, r->info_count, why);
+    struct notes warnings = { EXPECT_WARN, "warning", r->warnings, r->warning_count };
+    struct notes infos = { EXPECT_INFO, "info", r->infos, r->info_count };
+
+    return compare_kind(a, t, &warnings, why) && compare_kind(a, t, &infos, why);
 }
 
 bool eval_should_fail(const struct test_eval *t)

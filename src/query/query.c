@@ -13,7 +13,7 @@
 #include "model/histogram_ops.h"
 #include "query/query_priv.h"
 
-enum { LOOKBACK_DEFAULT_MS = 5 * MS_MINUTE, SAMPLES_DEFAULT = 50000000 };
+enum { LOOKBACK_DEFAULT_MS = 5 * MS_MINUTE, SAMPLES_DEFAULT = 50000000, RESERVE_STEPS = 1 << 16 };
 
 /* ---- failures, memory ---- */
 
@@ -52,6 +52,22 @@ bool query_account(struct query *q, uint64_t n, struct err *e)
     return budget_step(q->budget, n, e);
 }
 
+// Room of an operator over a long grid is charged before it is taken.
+bool query_reserve(struct query *q, size_t steps, struct err *e)
+{
+    uint64_t bytes = 2 * sizeof(double) * (uint64_t)steps;
+
+    if (steps < RESERVE_STEPS)
+        return true;
+    if (steps > QUERY_STEPS_MAX)
+        return query_fail(q, e, ERR_LIMIT, "too many steps: %zu, at most %d", steps,
+                          QUERY_STEPS_MAX);
+    if (!budget_charge(q->budget, bytes, e))
+        return false;
+    q->reserved_bytes += bytes;
+    return true;
+}
+
 bool query_hold(struct query *q, int64_t samples, struct err *e)
 {
     uint64_t max = q->engine->samples_max ? q->engine->samples_max : SAMPLES_DEFAULT;
@@ -68,6 +84,15 @@ bool query_hold(struct query *q, int64_t samples, struct err *e)
 void query_release(struct query *q, int64_t samples)
 {
     q->samples_now -= samples;
+}
+
+// What the answer takes stays charged after the query, unless it fails.
+static bool query_charge_result(struct query *q, uint64_t bytes, struct err *e)
+{
+    if (!budget_charge(q->budget, bytes, e))
+        return false;
+    q->result_bytes += bytes;
+    return true;
 }
 
 /* ---- the span of time that a query reads ---- */
@@ -192,7 +217,7 @@ static bool collect(void *ctx, const struct flow_series *fs, struct column *c, s
     if (column_is_empty(c))
         return true;
     if (!query_hold(q, column_samples(c), e) || !query_account(q, 1, e) ||
-        !budget_charge(q->budget, 64 + 16 * column_count(c), e))
+        !query_charge_result(q, 64 + 16 * column_count(c), e))
         return false;
     struct query_series *s = vec_push_in(q->keep, &k->v);
     s->labels = fs->drop_name ? labels_drop_metadata(q->keep, fs->labels) : fs->labels;
@@ -332,7 +357,7 @@ static bool collect_range(void *ctx, const struct flow_series *fs, const struct 
         return true;
     tally_add(q->tally, 0, samples, samples);
     if (!query_hold(q, samples, e) || !query_account(q, x->fn, e) ||
-        !budget_charge(q->budget, 16 * (uint64_t)samples, e))
+        !query_charge_result(q, 16 * (uint64_t)samples, e))
         return false;
     struct query_series *s = vec_push_in(q->keep, &k->v);
     s->labels = flow_labels_keep(q, fs);
@@ -461,6 +486,10 @@ static bool prepare(struct query *q, struct series_source *source, struct err *e
     const struct query_request *r = q->request;
     struct span s = { INT64_MAX, INT64_MIN };
 
+    if (r->start_ms < -QUERY_TIME_MAX || r->start_ms > QUERY_TIME_MAX ||
+        q->end_ms < -QUERY_TIME_MAX || q->end_ms > QUERY_TIME_MAX ||
+        q->lookback_ms > QUERY_TIME_MAX)
+        return err_set(e, ERR_INVALID, "a time of the query is out of bounds");
     if (!promql_parse(q->keep, r->text, q->promql, e)) {
         OWNED(buf_fini) struct buf text = { 0 };
 
@@ -539,7 +568,7 @@ bool query_run(const struct query_engine *g, const struct query_request *r,
     series_view_put(q.view);
     query_notes_finish(&q, &res);
     query_drop(&q);
-    budget_refund(b, q.charged_bytes);
+    budget_refund(b, q.charged_bytes + q.reserved_bytes + (ok ? 0 : q.result_bytes));
     if (ok) {
         *out = res;
         return true;

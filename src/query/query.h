@@ -18,8 +18,8 @@
 #include "lang/promql.h"
 #include "metrics/source.h"
 
-enum { QUERY_NOTES_MAX = 10 };      // warnings, and infos, returned by default
-enum { QUERY_STEPS_MAX = 4 << 20 }; // steps of one grid; the API has its own, lower limit
+enum { QUERY_NOTES_MAX = 10 };       // warnings, and infos, returned by default
+enum { QUERY_STEPS_MAX = 32 << 20 }; // steps of one grid; the API has its own, lower limit
 
 struct query_engine {          // zero in a field means its default
     int64_t lookback_delta_ms; // 5 min
@@ -94,7 +94,8 @@ struct query_result {
  * Errors: ERR_INVALID: does not parse, has the wrong type or a bad duration (the API's bad_data);
  * ERR_CONFLICT: upstream's execution errors, such as many-to-many matches (execution); ERR_LIMIT:
  * too many samples or a limit of the budget (execution); ERR_TIMEOUT, ERR_CANCELLED; whatever the
- * source reports.
+ * source reports. Working memory is given back to b at the end; on success the answer's own stays
+ * charged.
  */
 MUST_CHECK bool query_run(const struct query_engine *g, const struct query_request *r,
                           struct series_source *source, struct budget *b, struct arena *a,

@@ -9,19 +9,6 @@
 
 /* ---- scans ---- */
 
-static bool leaf_select(struct query *q, const struct promql_node *n, int64_t lo_ms, int64_t hi_ms,
-                        struct series_set *out, struct err *e)
-{
-    struct select_query s = {
-        .matchers = n->selector.matchers,
-        .matcher_count = n->selector.matcher_count,
-        .min_ms = lo_ms,
-        .max_ms = hi_ms,
-    };
-
-    return q->view->ops->select(q->view, &s, q->keep, q->budget, out, e);
-}
-
 // Runs of QUERY_RUN series, in storage order: the seam for scanning on several threads.
 static bool leaf_visit(struct query *q, const struct series_set *set, struct scan_query *s,
                        scan_fn visit, void *ctx, struct err *e)
@@ -142,15 +129,15 @@ static bool split_visit(void *ctx, uint32_t pos, const struct series_samples *s,
     return ok;
 }
 
-bool leaf_scan(struct query *q, const struct promql_node *selector, int64_t lo_ms, int64_t hi_ms,
-               bool starts, struct flow_split to, struct err *e)
+bool leaf_scan(struct query *q, const struct promql_node *selector, struct leaf_span span,
+               struct flow_split to, struct err *e)
 {
     struct series_set set;
     struct splitter k = { q, &set, to, leaf_wants_stats(q, selector) };
-    struct scan_query s = { .max_ms = hi_ms, .need_start = starts };
+    struct scan_query s = { .max_ms = span.hi_ms, .need_start = span.starts };
 
-    s.min_ms = lo_ms - k.stats; // the one before tells of resets
-    return leaf_select(q, selector, s.min_ms, hi_ms, &set, e) &&
+    s.min_ms = span.lo_ms - k.stats; // the one before tells of resets
+    return query_select(q, selector, s.min_ms, span.hi_ms, &set, e) &&
            leaf_visit(q, &set, &s, split_visit, &k, e);
 }
 
@@ -194,7 +181,8 @@ bool leaf_range_run(struct query *q, const struct promql_node *n, int64_t t_ms,
         lo -= q->lookback_ms;
     if (sel->selector.smoothed)
         hi += q->lookback_ms;
-    return leaf_scan(q, sel, lo + 1, hi, false, (struct flow_split){ range_top_push, &k }, e);
+    return leaf_scan(q, sel, (struct leaf_span){ lo + 1, hi, false },
+                     (struct flow_split){ range_top_push, &k }, e);
 }
 
 /* ---- instant selectors ---- */
@@ -296,7 +284,7 @@ static bool leaf_run(struct op *op, struct query *q, struct flow to, struct err 
     o->stats = leaf_wants_stats(q, op->node);
     s.min_ms = leaf_ref(o, 0) - q->lookback_ms + !o->stats; // the one before tells of resets
     s.max_ms = leaf_ref(o, op->grid.n - 1);
-    if (!leaf_select(q, op->node, s.min_ms, s.max_ms, &o->set, e))
+    if (!query_select(q, op->node, s.min_ms, s.max_ms, &o->set, e))
         return false;
     return leaf_visit(q, &o->set, &s, leaf_push, o, e);
 }
@@ -341,7 +329,8 @@ static void smooth_hist(struct leaf *o, const struct flow_series *s, const struc
         if (!histogram_is_compatible(a, b))
             note_mixed_schemas(q, s->labels, o->op.node);
         else
-            h = hist_between(q, o->op.node, a, x->ht[i - 1], b, x->ht[i], ref,
+            h = hist_between(q, o->op.node, (struct hist_point){ a, x->ht[i - 1] },
+                             (struct hist_point){ b, x->ht[i] }, ref,
                              a->reset != HIST_RESET_GAUGE || b->reset != HIST_RESET_GAUGE);
     } else if (i > lo) {
         struct histogram *copy = arena_copy(q->scratch, x->hv[i - 1], sizeof *copy);
@@ -393,9 +382,10 @@ static bool smooth_run(struct op *op, struct query *q, struct flow to, struct er
     o->q = q;
     o->to = to;
     o->column = column_new(q->keep, op->grid.n);
-    return leaf_scan(q, op->node, leaf_ref(o, 0) - q->lookback_ms + 1,
-                     leaf_ref(o, op->grid.n - 1) + q->lookback_ms, false,
-                     (struct flow_split){ smooth_push, o }, e);
+    struct leaf_span span = { leaf_ref(o, 0) - q->lookback_ms + 1,
+                              leaf_ref(o, op->grid.n - 1) + q->lookback_ms, false };
+
+    return leaf_scan(q, op->node, span, (struct flow_split){ smooth_push, o }, e);
 }
 
 struct op *leaf_new(struct query *q, const struct promql_node *n, struct grid g)

@@ -19,7 +19,9 @@ const struct promql_node *plan_unwrap(const struct promql_node *n)
 
 int64_t plan_at_ms(const struct query *q, enum promql_at at, int64_t at_ms)
 {
-    return at == AT_START ? q->start_ms : at == AT_END ? q->end_ms : at_ms;
+    int64_t t = at == AT_START ? q->start_ms : at == AT_END ? q->end_ms : at_ms;
+
+    return MAX(-QUERY_TIME_MAX, MIN(QUERY_TIME_MAX, t));
 }
 
 // Functions of the evaluation time.
@@ -310,10 +312,9 @@ static bool scalar_once(struct query *q, const struct promql_node *n, struct gri
 bool scalar_eval(struct query *q, const struct promql_node *n, struct grid g, double **out,
                  struct err *e)
 {
-    double *v = arena_array(q->keep, g.n + 1, double);
-
-    if (!query_account(q, 1, e))
+    if (!query_reserve(q, g.n, e) || !query_account(q, 1, e))
         return false;
+    double *v = arena_array(q->keep, g.n + 1, double);
     n = plan_unwrap(n);
     *out = v;
     if (n->kind == PROMQL_NUMBER) {
@@ -494,6 +495,8 @@ static struct op *plan_binary(struct query *q, const struct promql_node *n, stru
 struct op *plan_vector(struct query *q, const struct promql_node *n, struct grid g, struct err *e)
 {
     n = plan_unwrap(n);
+    if (!query_reserve(q, g.n, e))
+        return NULL;
     if (g.n == 0) {
         struct op *o = arena_new(q->keep, struct op);
 

@@ -24,6 +24,7 @@
 #include "query/query.h"
 
 enum { QUERY_RUN = 512 };
+#define QUERY_TIME_MAX (INT64_C(1) << 53) // ms; beyond, sums of times could overflow
 
 /* ---- time ---- */
 
@@ -148,10 +149,10 @@ struct query {
     int64_t lookback_ms, start_ms, end_ms, step_ms;
     struct series_view *view;
     struct budget *budget;
-    struct arena *keep;    // lives until the query ends
-    struct arena *scratch; // strictly last in, first out
-    struct arena *result;  // the caller's
-    uint64_t charged_bytes;
+    struct arena *keep;                                   // lives until the query ends
+    struct arena *scratch;                                // strictly last in, first out
+    struct arena *result;                                 // the caller's
+    uint64_t charged_bytes, reserved_bytes, result_bytes; // charged to the budget
     int64_t samples_now, samples_peak;
     struct tally *tally;
     VEC(struct note) notes;
@@ -170,6 +171,7 @@ bool query_fail_str(struct query *q, struct err *e, enum err_kind kind, struct s
 bool query_fail_same_labels(struct query *q, struct err *e);
 // Charges what the arenas grew by; steps the budget by n units. Call once per series and batch.
 MUST_CHECK bool query_account(struct query *q, uint64_t n, struct err *e);
+MUST_CHECK bool query_reserve(struct query *q, size_t steps, struct err *e);
 // Counts samples that are held in memory; ERR_LIMIT beyond the engine's maximum.
 MUST_CHECK bool query_hold(struct query *q, int64_t samples, struct err *e);
 void query_release(struct query *q, int64_t samples);
@@ -190,6 +192,10 @@ struct grid plan_subquery_grid(const struct query *q, const struct promql_node *
                                const struct grid *outer);
 // A child of one step, shown at every step of g.
 struct op *op_once(struct query *q, struct op *child, struct grid g);
+
+// Series of a selector, before any value is read (query_select.c).
+MUST_CHECK bool query_select(struct query *q, const struct promql_node *n, int64_t lo_ms,
+                             int64_t hi_ms, struct series_set *out, struct err *e);
 
 /* ---- operators, by file; each returns NULL with *e set ---- */
 
@@ -213,15 +219,22 @@ struct flow_split {
     void *ctx;
 };
 // Selects and scans a selector: every series with samples in lo..hi, both inclusive.
-MUST_CHECK bool leaf_scan(struct query *q, const struct promql_node *selector, int64_t lo_ms,
-                          int64_t hi_ms, bool starts, struct flow_split to, struct err *e);
+struct leaf_span {
+    int64_t lo_ms, hi_ms;
+    bool starts; // start times are wanted
+};
+MUST_CHECK bool leaf_scan(struct query *q, const struct promql_node *selector,
+                          struct leaf_span span, struct flow_split to, struct err *e);
 // Floats of an anchored or smoothed range: values at both ends, made up where needed.
 struct split extend_floats(struct arena *a, const struct split *x, int64_t lo_ms, int64_t hi_ms,
                            bool smoothed);
 // The histogram at time t between x and y, in scratch; NULL with a note when they do not mix.
+struct hist_point {
+    const struct histogram *h;
+    int64_t t_ms;
+};
 const struct histogram *hist_between(struct query *q, const struct promql_node *at,
-                                     const struct histogram *x, int64_t x_ms,
-                                     const struct histogram *y, int64_t y_ms, int64_t t_ms,
+                                     struct hist_point x, struct hist_point y, int64_t t_ms,
                                      bool counter);
 // A range selector at the top of an instant query, at time t_ms.
 MUST_CHECK bool leaf_range_run(struct query *q, const struct promql_node *n, int64_t t_ms,

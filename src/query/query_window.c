@@ -283,9 +283,6 @@ static bool window_run_subquery(struct window_op *o, struct query *q, struct err
     struct tally inner = { .grid = in.grid };
     struct held h = { 0 };
 
-    if (in.grid.n > QUERY_STEPS_MAX)
-        return query_fail(q, e, ERR_LIMIT, "too many steps in a subquery: %zu, at most %d",
-                          in.grid.n, QUERY_STEPS_MAX);
     struct op *from = plan_vector(q, o->arg->subquery.expr, in.grid, e);
     if (!from)
         return false;
@@ -316,7 +313,7 @@ static bool window_run_range(struct window_op *o, struct query *q, struct err *e
         lo -= q->lookback_ms;
     if (o->smoothed)
         hi += q->lookback_ms;
-    return leaf_scan(q, o->arg->range.selector, lo + 1, hi, uses_start(o),
+    return leaf_scan(q, o->arg->range.selector, (struct leaf_span){ lo + 1, hi, uses_start(o) },
                      (struct flow_split){ window_push, o }, e);
 }
 

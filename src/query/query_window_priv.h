@@ -64,7 +64,7 @@ static inline size_t window_hists(const struct window *w)
     return w->h1 - w->h0;
 }
 
-// Rates and counts of events (query_rate.c).
+// Rates and counts of events (query_window_rate.c).
 bool window_rate(struct window *w, struct window_value *out);    // rate, increase, delta
 bool window_instant(struct window *w, struct window_value *out); // irate, idelta
 bool window_resets(struct window *w, struct window_value *out);
@@ -75,5 +75,5 @@ bool window_extended_rate(struct window *w, bool counter, bool rate, struct wind
 // A counter restarted between two samples, as their start times tell.
 bool start_is_reset(int64_t prev_start, int64_t prev_ms, int64_t start, int64_t t_ms);
 
-// The _over_time family (query_over_time.c). NULL: not one of them.
+// The _over_time family (query_window_over_time.c). NULL: not one of them.
 window_fn window_over_time(unsigned fn);

@@ -1,5 +1,5 @@
 /*
- * query_rate.c - rate, increase, delta, irate, idelta, resets, changes.
+ * query_window_rate.c - rate, increase, delta, irate, idelta, resets, changes.
  *
  * Semantics of Prometheus 3.15 (promql/functions.go), step by step where the result's bits
  * depend on it: last − first plus the value before each drop, in order; extrapolation to the ends

@@ -1,5 +1,5 @@
 /*
- * query_over_time.c - the _over_time functions, deriv, predict_linear, smoothing.
+ * query_window_over_time.c - the _over_time functions, deriv, predict_linear, smoothing.
  *
  * Sums are Neumaier's, in order of time; see sum_add(). Bits follow Prometheus 3.15.
  */

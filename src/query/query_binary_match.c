@@ -1,5 +1,5 @@
 /*
- * query_match.c - arithmetic and comparison between two vectors, matched by labels.
+ * query_binary_match.c - arithmetic and comparison between two vectors, matched by labels.
  *
  * The side that may hold one series per signature is read first and held, one column per
  * signature; the other side streams by. Which series belong together is settled once per series.

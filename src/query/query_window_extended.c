@@ -1,5 +1,5 @@
 /*
- * query_extended.c - anchored and smoothed ranges: values at the ends of the range itself.
+ * query_window_extended.c - anchored and smoothed ranges: values at the ends of the range itself.
  *
  * Anchored takes the last sample at or before the start as the value there; smoothed
  * interpolates between the neighbours of either end. Semantics of Prometheus 3.15
@@ -19,63 +19,66 @@ static double float_between(const struct split *x, size_t i, int64_t t_ms, bool 
     return y1 + (y2 - y1) * (double)(t_ms - x->ft[i]) / (double)(x->ft[i + 1] - x->ft[i]);
 }
 
-// The samples first..last of [from, to) that determine the range; false: none.
-static bool range_ends(const int64_t *t, size_t from, size_t to, int64_t lo_ms, int64_t hi_ms,
-                       bool smoothed, size_t *first, size_t *last)
-{
-    size_t i = from;
+struct ends {        // what determines a range: its first and last sample, and its bounds
+    size_t from, to; // the samples of the window
+    int64_t lo_ms, hi_ms;
+    bool smoothed;
+    size_t first, last;
+    const struct histogram *left, *right;
+};
 
-    *last = to - 1;
-    while (i < *last && t[i] <= lo_ms)
+// False: no sample behind the start of the range.
+static bool ends_find(struct ends *k, const int64_t *t)
+{
+    size_t i = k->from;
+
+    k->last = k->to - 1;
+    while (i < k->last && t[i] <= k->lo_ms)
         i++;
-    *first = i > from ? i - 1 : from;
-    if (smoothed) {
-        for (i = from; i < *last && t[i] < hi_ms; i++)
+    k->first = i > k->from ? i - 1 : k->from;
+    if (k->smoothed) {
+        for (i = k->from; i < k->last && t[i] < k->hi_ms; i++)
             ;
-        *last = i;
+        k->last = i;
     }
-    return t[*last] > lo_ms;
+    return t[k->last] > k->lo_ms;
 }
 
-static double value_left(const struct split *x, size_t first, int64_t lo_ms, bool smoothed,
-                         bool counter)
+static double value_left(const struct split *x, const struct ends *k, bool counter)
 {
-    if (smoothed && x->ft[first] < lo_ms)
-        return float_between(x, first, lo_ms, counter);
-    return x->fv[first];
+    if (k->smoothed && x->ft[k->first] < k->lo_ms)
+        return float_between(x, k->first, k->lo_ms, counter);
+    return x->fv[k->first];
 }
 
-static double value_right(const struct split *x, size_t from, size_t last, int64_t hi_ms,
-                          bool smoothed, bool counter)
+static double value_right(const struct split *x, const struct ends *k, bool counter)
 {
-    if (smoothed && last > from && x->ft[last] > hi_ms)
-        return float_between(x, last - 1, hi_ms, counter);
-    return x->fv[last];
+    if (k->smoothed && k->last > k->from && x->ft[k->last] > k->hi_ms)
+        return float_between(x, k->last - 1, k->hi_ms, counter);
+    return x->fv[k->last];
 }
 
 struct split extend_floats(struct arena *a, const struct split *x, int64_t lo_ms, int64_t hi_ms,
                            bool smoothed)
 {
+    struct ends k = { .to = x->fn, .lo_ms = lo_ms, .hi_ms = hi_ms, .smoothed = smoothed };
     struct split out = { 0 };
-    size_t first, last;
 
-    if (!range_ends(x->ft, 0, x->fn, lo_ms, hi_ms, smoothed, &first, &last))
+    if (!ends_find(&k, x->ft))
         return out;
-    double left = value_left(x, first, lo_ms, smoothed, false);
-    double right = value_right(x, 0, last, hi_ms, smoothed, false);
-    size_t from = first + (x->ft[first] <= lo_ms), to = last + (x->ft[last] < hi_ms);
+    size_t from = k.first + (x->ft[k.first] <= lo_ms), to = k.last + (x->ft[k.last] < hi_ms);
     size_t n = to > from ? to - from : 0;
     int64_t *t = arena_array(a, n + 2, int64_t);
     double *v = arena_array(a, n + 2, double);
 
     t[0] = lo_ms;
-    v[0] = left;
+    v[0] = value_left(x, &k, false);
     if (n) {
         memcpy(t + 1, x->ft + from, n * sizeof *t);
         memcpy(v + 1, x->fv + from, n * sizeof *v);
     }
     t[n + 1] = hi_ms;
-    v[n + 1] = right;
+    v[n + 1] = value_right(x, &k, false);
     out.ft = t;
     out.fv = v;
     out.fn = n + 2;
@@ -85,20 +88,18 @@ struct split extend_floats(struct arena *a, const struct split *x, int64_t lo_ms
 static bool extended_floats(struct window *w, bool counter, struct window_value *out)
 {
     const struct split *x = w->x;
-    bool smoothed = w->o->smoothed;
-    size_t first, last;
+    struct ends k = { w->f0, w->f1, w->lo_ms, w->hi_ms, w->o->smoothed, 0, 0, NULL, NULL };
 
-    if (!range_ends(x->ft, w->f0, w->f1, w->lo_ms, w->hi_ms, smoothed, &first, &last) ||
-        (smoothed && x->ft[first] > w->hi_ms))
+    if (!ends_find(&k, x->ft) || (k.smoothed && x->ft[k.first] > w->hi_ms))
         return false;
-    double left = value_left(x, first, w->lo_ms, smoothed, counter);
-    double right = value_right(x, w->f0, last, w->hi_ms, smoothed, counter);
+    double left = value_left(x, &k, counter), right = value_right(x, &k, counter);
     double lost = 0, prev = left;
 
     out->v = right - left;
     if (!counter)
         return true;
-    size_t from = first + (x->ft[first] <= w->lo_ms), to = last + (x->ft[last] < w->hi_ms);
+    size_t from = k.first + (x->ft[k.first] <= w->lo_ms);
+    size_t to = k.last + (x->ft[k.last] < w->hi_ms);
     for (size_t i = from; i < to; i++) {
         if (x->fv[i] < prev)
             lost += prev;
@@ -113,41 +114,35 @@ static bool extended_floats(struct window *w, bool counter, struct window_value 
 /* ---- histograms ---- */
 
 const struct histogram *hist_between(struct query *q, const struct promql_node *at,
-                                     const struct histogram *x, int64_t x_ms,
-                                     const struct histogram *y, int64_t y_ms, int64_t t_ms,
+                                     struct hist_point x, struct hist_point y, int64_t t_ms,
                                      bool counter)
 {
-    double share = (double)(t_ms - x_ms) / (double)(y_ms - x_ms);
+    double share = (double)(t_ms - x.t_ms) / (double)(y.t_ms - x.t_ms);
     struct hist_acc acc;
 
-    if (t_ms == x_ms)
-        return x;
-    if (t_ms == y_ms)
-        return y;
+    if (t_ms == x.t_ms)
+        return x.h;
+    if (t_ms == y.t_ms)
+        return y.h;
     hist_acc_init(&acc, q->scratch);
-    hist_acc_set(&acc, y);
-    if (counter && histogram_is_reset(y, x)) { // from zero
+    hist_acc_set(&acc, y.h);
+    if (counter && histogram_is_reset(y.h, x.h)) { // from zero
         hist_acc_mul(&acc, share);
         return hist_acc_get(&acc, q->scratch, false);
     }
-    unsigned notes = hist_acc_sub(&acc, x);
+    unsigned notes = hist_acc_sub(&acc, x.h);
     if (notes & HIST_NOTE_INCOMPATIBLE)
         return NULL;
     if (notes & HIST_NOTE_BOUNDS_MISMATCH)
         note_mismatched_bounds(q, at, HIST_SUB);
     hist_acc_mul(&acc, share);
-    notes = hist_acc_add(&acc, x);
+    notes = hist_acc_add(&acc, x.h);
     if (notes & HIST_NOTE_INCOMPATIBLE)
         return NULL;
     if (notes & HIST_NOTE_BOUNDS_MISMATCH)
         note_mismatched_bounds(q, at, HIST_ADD);
     return hist_acc_get(&acc, q->scratch, false);
 }
-
-struct ends { // of a range of histograms
-    size_t first, last;
-    const struct histogram *left, *right;
-};
 
 static bool ends_check(struct window *w, const struct ends *k, bool counter)
 {
@@ -165,6 +160,11 @@ static bool ends_check(struct window *w, const struct ends *k, bool counter)
     return true;
 }
 
+static struct hist_point hist_at(const struct split *x, size_t i)
+{
+    return (struct hist_point){ x->hv[i], x->ht[i] };
+}
+
 static bool ends_values(struct window *w, struct ends *k, bool counter)
 {
     const struct split *x = w->x;
@@ -175,11 +175,9 @@ static bool ends_values(struct window *w, struct ends *k, bool counter)
     k->left = x->hv[i];
     k->right = x->hv[j];
     if (smoothed && x->ht[i] < w->lo_ms)
-        k->left = hist_between(q, w->o->at, x->hv[i], x->ht[i], x->hv[i + 1], x->ht[i + 1],
-                               w->lo_ms, counter);
+        k->left = hist_between(q, w->o->at, hist_at(x, i), hist_at(x, i + 1), w->lo_ms, counter);
     if (k->left && smoothed && j > w->h0 && x->ht[j] > w->hi_ms)
-        k->right = hist_between(q, w->o->at, x->hv[j - 1], x->ht[j - 1], x->hv[j], x->ht[j],
-                                w->hi_ms, counter);
+        k->right = hist_between(q, w->o->at, hist_at(x, j - 1), hist_at(x, j), w->hi_ms, counter);
     if (k->left && k->right)
         return true;
     note_mixed_schemas(q, w->s->labels, w->o->at);
@@ -242,11 +240,10 @@ static bool extended_hists(struct window *w, bool counter, bool rate, struct win
     const struct split *x = w->x;
     struct query *q = w->o->q;
     struct correction lost = { 0 };
+    struct ends k = { w->h0, w->h1, w->lo_ms, w->hi_ms, w->o->smoothed, 0, 0, NULL, NULL };
     struct hist_acc acc;
-    struct ends k;
 
-    if (!range_ends(x->ht, w->h0, w->h1, w->lo_ms, w->hi_ms, w->o->smoothed, &k.first, &k.last) ||
-        (w->o->smoothed && x->ht[k.first] > w->hi_ms))
+    if (!ends_find(&k, x->ht) || (k.smoothed && x->ht[k.first] > w->hi_ms))
         return false;
     if (!ends_check(w, &k, counter) || !ends_values(w, &k, counter))
         return false;

@@ -1,0 +1,280 @@
+/*
+ * query_test.c - query_run(): results, kinds of failure, limits, statistics.
+ */
+// SPDX-License-Identifier: Apache-2.0
+#include "query/query.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "query/memory_source.h"
+#include "test.h"
+
+struct fixture {
+    struct memory_source *data;
+    struct arena arena;
+    struct budget budget;
+    struct query_engine engine;
+    struct query_result out;
+    struct err e;
+};
+
+static void fixture_fini(struct fixture *f)
+{
+    memory_source_free(f->data);
+    arena_fini(&f->arena);
+}
+OWN_DEFINE_FINI(struct fixture, fixture_fini)
+
+static void add(struct fixture *f, const char *series, int64_t step_ms, const double *v, size_t n)
+{
+    struct labels ls;
+    struct err e = { 0 };
+
+    if (!f->data)
+        f->data = memory_source_new();
+    CHECK_OK(promql_parse_labels(&f->arena, str_c(series), &ls, &e), &e);
+    for (size_t i = 0; i < n; i++) {
+        struct memory_sample s = { .t_ms = (int64_t)i * step_ms, .value = v[i] };
+
+        memory_source_add(f->data, ls, &s, 1);
+    }
+}
+
+static bool run(struct fixture *f, struct query_request r)
+{
+    f->out = (struct query_result){ 0 };
+    f->e = (struct err){ 0 };
+    return query_run(&f->engine, &r, memory_source_view(f->data), &f->budget, &f->arena, &f->out,
+                     &f->e);
+}
+
+static bool instant(struct fixture *f, const char *text, int64_t t_ms)
+{
+    return run(f, (struct query_request){ .text = str_c(text), .start_ms = t_ms });
+}
+
+static bool range(struct fixture *f, const char *text, int64_t from, int64_t to, int64_t step)
+{
+    return run(
+        f,
+        (struct query_request){
+            .text = str_c(text), .range = true, .start_ms = from, .end_ms = to, .step_ms = step });
+}
+
+static const double ramp[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10 };
+
+static void fill(struct fixture *f)
+{
+    add(f, "a_total{x=\"1\"}", 10000, ramp, 11);
+    add(f, "a_total{x=\"2\"}", 10000, ramp, 11);
+    add(f, "b{x=\"1\"}", 10000, ramp, 11);
+}
+
+TEST(types_of_results)
+{
+    OWNED(fixture_fini) struct fixture f = { 0 };
+
+    fill(&f);
+    CHECK(instant(&f, "1 + 2", 5000) && f.out.type == PROMQL_SCALAR);
+    CHECK(f.out.scalar.value == 3 && f.out.scalar.t_ms == 5000);
+    CHECK(instant(&f, "\"text\"", 5000) && f.out.type == PROMQL_STRING);
+    CHECK_STR(f.out.string, STR("text"));
+    CHECK(instant(&f, "a_total", 100000) && f.out.type == PROMQL_VECTOR);
+    CHECK(f.out.series_count == 2 && f.out.series[0].floats[0].value == 10);
+    CHECK(f.out.series[0].floats[0].t_ms == 100000);
+    CHECK(instant(&f, "a_total[20s]", 100000) && f.out.type == PROMQL_MATRIX);
+    CHECK(f.out.series[0].float_count == 2 && f.out.series[0].floats[0].t_ms == 90000);
+    CHECK(range(&f, "b", 0, 20000, 10000) && f.out.type == PROMQL_MATRIX);
+    CHECK(f.out.series_count == 1 && f.out.series[0].float_count == 3);
+    CHECK(range(&f, "time()", 0, 20000, 10000) && f.out.type == PROMQL_MATRIX);
+    CHECK(f.out.series[0].labels.n == 0 && f.out.series[0].floats[2].value == 20);
+    CHECK(range(&f, "nothing", 0, 20000, 10000) && f.out.series_count == 0);
+}
+
+TEST(failures_have_their_kinds)
+{
+    static const struct {
+        const char *text;
+        bool range;
+        enum err_kind kind;
+        const char *error;
+    } cases[] = {
+        { "a_total +", false, ERR_INVALID, "unexpected end of input" },
+        { "sum(1)", false, ERR_INVALID, "expected type instant vector" },
+        { "a_total[5m]", true, ERR_INVALID,
+          "invalid expression type \"range vector\" for range query" },
+        { "a_total[5m * 0]", false, ERR_INVALID, "duration must be greater than 0" },
+        { "b * on() a_total", false, ERR_CONFLICT,
+          "found duplicate series for the match group {} on the right hand-side of the operation: "
+          "[{__name__=\"a_total\", x=\"1\"}, {__name__=\"a_total\", x=\"2\"}];many-to-many "
+          "matching "
+          "not allowed: matching labels must be unique on one side" },
+        { "a_total * on() b", false, ERR_CONFLICT, "multiple matches for labels: many-to-one" },
+        { "label_replace(a_total, \"x\", \"\", \"x\", \".*\")", false, ERR_CONFLICT,
+          "vector cannot contain metrics with the same labelset" },
+        { "label_replace(b, \"y\", \"\", \"x\", \"(\")", false, ERR_CONFLICT,
+          "invalid regular expression in label_replace(): (" },
+        { "topk(NaN, b) or topk(scalar(b) / 0 * 0 + 5, b)", true, ERR_CONFLICT, "NaN" },
+        { "double_exponential_smoothing(b[1m], 2, 0.5)", false, ERR_CONFLICT,
+          "invalid smoothing factor. Expected: 0 < sf < 1, got: 2.000000" },
+    };
+
+    FOR_CASES (t, cases) {
+        OWNED(fixture_fini) struct fixture f = { 0 };
+
+        fill(&f);
+        bool ok = t->range ? range(&f, t->text, 0, 100000, 10000) : instant(&f, t->text, 100000);
+        CHECK_F(!ok, "%s must fail", t->text);
+        CHECK_F(f.e.kind == t->kind, "%s: kind %d: %s", t->text, f.e.kind, f.e.text);
+        CHECK_F(str_find(f.out.error, str_c(t->error)) != STR_NPOS, "%s: %.*s", t->text,
+                STRF(f.out.error));
+        CHECK(!f.out.series && !f.out.series_count); // the rest of the result stays as it was
+        CHECK(f.budget.bytes == 0 || ok);
+    }
+}
+
+TEST(duplicates_matter_only_where_both_sides_are)
+{
+    OWNED(fixture_fini) struct fixture f = { 0 };
+
+    fill(&f);
+    CHECK_OK(instant(&f, "nothing * on() a_total", 100000), &f.e);
+    CHECK(f.out.series_count == 0);
+}
+
+TEST(limits_and_cancelling)
+{
+    OWNED(fixture_fini) struct fixture f = { 0 };
+    atomic_bool stop = true;
+
+    fill(&f);
+    f.engine.samples_max = 10;
+    CHECK(!range(&f, "a_total", 0, 100000, 10000) && f.e.kind == ERR_LIMIT);
+    CHECK(strstr(f.e.text, "too many samples into memory in query execution"));
+    f.engine.samples_max = 22;
+    CHECK_OK(range(&f, "a_total", 0, 100000, 10000), &f.e);
+    f.engine.samples_max = 0;
+    f.budget.bytes_max = 64;
+    CHECK(!instant(&f, "a_total", 100000) && f.e.kind == ERR_LIMIT);
+    f.budget.bytes_max = 0;
+    f.budget.cancelled = &stop;
+    CHECK(!instant(&f, "a_total", 100000) && f.e.kind == ERR_CANCELLED);
+    f.budget.cancelled = NULL;
+    f.budget.deadline_mono_ns = 1;
+    CHECK(!instant(&f, "a_total", 100000) && f.e.kind == ERR_TIMEOUT);
+}
+
+TEST(extreme_times_are_refused_or_empty)
+{
+    static const char *const texts[] = { "a_total",
+                                         "rate(a_total[1m])",
+                                         "a_total offset 100y",
+                                         "a_total @ 9e15",
+                                         "max_over_time(a_total[100y:1y])",
+                                         "a_total @ -9e15 offset -290y" };
+
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        OWNED(fixture_fini) struct fixture f = { 0 };
+
+        fill(&f);
+        CHECK(!instant(&f, texts[i], INT64_MAX) && f.e.kind == ERR_INVALID);
+        CHECK(!instant(&f, texts[i], INT64_MIN) && f.e.kind == ERR_INVALID);
+        CHECK_OK(instant(&f, texts[i], INT64_C(1) << 53), &f.e);
+        CHECK_OK(instant(&f, texts[i], -(INT64_C(1) << 53)), &f.e);
+        CHECK_OK(range(&f, texts[i], 0, 100, INT64_MAX / 2), &f.e);
+        CHECK_OK(range(&f, texts[i], 100, 0, 10), &f.e);
+        CHECK(f.out.series_count == 0);
+    }
+    OWNED(fixture_fini) struct fixture f = { 0 };
+    fill(&f);
+    CHECK(!range(&f, "b", 0, INT64_C(1) << 53, 1) && f.e.kind == ERR_INVALID);
+    CHECK(!instant(&f, "max_over_time(b[100y:1ms])", 0) && f.e.kind == ERR_LIMIT);
+}
+
+TEST(statistics_count_samples_as_upstream)
+{
+    static const struct {
+        const char *text;
+        bool range;
+        int64_t total, read;
+    } cases[] = {
+        { "a_total", false, 2, 2 },
+        { "a_total", true, 22, 22 },
+        { "sum(a_total)", true, 22, 22 },
+        { "rate(a_total[30s])", false, 6, 6 },
+        { "rate(b[30s])", true, 1 + 2 + 9 * 3, 11 },
+        { "b @ 50", true, 11, 1 },
+        { "1", false, 0, 0 },
+        { "max_over_time(b[30s:10s])", false, 3, 3 },
+    };
+
+    FOR_CASES (t, cases) {
+        OWNED(fixture_fini) struct fixture f = { 0 };
+        struct query_request r = { .text = str_c(t->text),
+                                   .range = t->range,
+                                   .start_ms = t->range ? 0 : 100000,
+                                   .end_ms = 100000,
+                                   .step_ms = 10000,
+                                   .per_step_stats = true };
+        int64_t total = 0, read = 0;
+
+        fill(&f);
+        CHECK_OK(run(&f, r), &f.e);
+        CHECK_F(f.out.stats.total_samples == t->total && f.out.stats.samples_read == t->read,
+                "%s: %lld, %lld", t->text, (long long)f.out.stats.total_samples,
+                (long long)f.out.stats.samples_read);
+        CHECK(f.out.stats.step_count == (t->range ? 11 : 1));
+        for (size_t i = 0; i < f.out.stats.step_count; i++) {
+            total += f.out.stats.total_per_step[i].samples;
+            read += f.out.stats.read_per_step[i].samples;
+        }
+        CHECK(total == t->total && read == t->read);
+    }
+}
+
+TEST(annotations_are_sorted_and_cut)
+{
+    OWNED(fixture_fini) struct fixture f = { 0 };
+    OWNED(buf_fini) struct buf text = { 0 };
+
+    for (int i = 0; i < 15; i++) {
+        const char *series = arena_printf(&f.arena, "metric_%c", 'a' + i).p;
+
+        add(&f, series, 10000, ramp, 11);
+        buf_printf(&text, "%srate(%s[1m])", i ? " or " : "", series);
+    }
+    CHECK_OK(run(&f, (struct query_request){ .text = buf_view(&text), .start_ms = 100000 }), &f.e);
+    CHECK(f.out.info_count == QUERY_NOTES_MAX + 1 && f.out.warning_count == 0);
+    for (size_t i = 1; i < QUERY_NOTES_MAX; i++)
+        CHECK(str_cmp(f.out.infos[i - 1], f.out.infos[i]) < 0);
+    CHECK_STR(f.out.infos[QUERY_NOTES_MAX], STR("5 more info annotations omitted"));
+    CHECK_STR(f.out.infos[0],
+              STR("PromQL info: metric might not be a counter, name does not end in "
+                  "_total/_sum/_count/_bucket: \"metric_a\" (1:6)"));
+}
+
+TEST(numbers_in_labels_match_in_either_spelling)
+{
+    OWNED(fixture_fini) struct fixture f = { 0 };
+
+    add(&f, "h_bucket{le=\"1.0\"}", 10000, ramp, 11);
+    add(&f, "h_bucket{le=\"+Inf\"}", 10000, ramp, 11);
+    CHECK(instant(&f, "h_bucket{le=\"1\"}", 100000) && f.out.series_count == 1);
+    CHECK(instant(&f, "h_bucket{le=\"1.0\"}", 100000) && f.out.series_count == 1);
+    CHECK(instant(&f, "h_bucket{le!=\"1\"}", 100000) && f.out.series_count == 1);
+    CHECK(instant(&f, "h_bucket{le=\"10\"}", 100000) && f.out.series_count == 0);
+}
+
+TEST(avg_survives_sums_that_overflow)
+{
+    static const double big[] = { 1.7e308 };
+    OWNED(fixture_fini) struct fixture f = { 0 };
+
+    for (int i = 0; i < 4; i++)
+        add(&f, arena_printf(&f.arena, "big{x=\"%d\"}", i).p, 10000, big, 1);
+    CHECK_OK(instant(&f, "avg(big)", 0), &f.e);
+    CHECK(fabs(f.out.series[0].floats[0].value / 1.7e308 - 1) < 1e-12);
+    CHECK_OK(instant(&f, "sum(big)", 0), &f.e);
+    CHECK(isinf(f.out.series[0].floats[0].value));
+}
