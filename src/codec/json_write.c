@@ -151,6 +151,7 @@ void buf_json_str(struct buf *b, struct str s)
             escape(b, c);
         from = ++i;
     }
-    buf_bytes(b, s.p + from, s.n - from);
+    if (from < s.n) // s.p may be NULL
+        buf_bytes(b, s.p + from, s.n - from);
     buf_char(b, '"');
 }
