@@ -289,7 +289,7 @@ static enum promql_type check_node(struct parser *p, struct promql_node *n)
     case PROMQL_PAREN:
         return promql_check(p, n->paren);
     }
-    assert(!"node without a valid kind");
+    assert(0 && "node without a valid kind");
     return PROMQL_NONE;
 }
 

@@ -361,7 +361,7 @@ static bool evaluate(const struct promql_duration *d, const struct duration_time
         *out = isnan(a) || isnan(b) ? NAN : fmax(a, b);
         return true;
     }
-    assert(!"duration without a valid kind");
+    assert(0 && "duration without a valid kind");
     return false;
 }
 
