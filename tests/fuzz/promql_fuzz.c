@@ -1,6 +1,7 @@
 // promql_fuzz.c - any text: an error, or a tree that prints and reads back the same.
 // SPDX-License-Identifier: Apache-2.0
 #include <stdint.h>
+#include <string.h>
 
 #include "codec/json.h"
 #include "lang/promql.h"
@@ -39,8 +40,8 @@ static void check_reads_back(struct str printed, struct str want)
     struct err e = { 0 };
 
     if (!promql_parse(&a, printed, &q, &e)) {
-        // Escapes make a text longer, and signs in front of literals make it deeper.
-        assert(printed.n > PROMQL_TEXT_MAX || q.error_count > 0);
+        // A printed form may be longer or deeper than what it came from, and nothing else.
+        assert(strstr(e.text, "nested deeper") || strstr(e.text, "is longer than"));
         return;
     }
     promql_print(&b, q.root);
