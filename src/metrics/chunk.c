@@ -370,10 +370,13 @@ static void put_ulps(struct buf *out, const uint64_t *ulps, size_t n)
     buf_str(out, buf_view(&packed));
 }
 
-static void encode_attempt(struct chunk_attempt *a, const double *v, size_t n,
-                           const struct chunk_ref *ref, uint64_t *ulps, struct chunk_desc *d,
-                           struct buf *out)
+static void encode_attempt(const struct chunk_input *in, struct chunk_attempt *a, uint64_t *ulps,
+                           struct chunk_desc *d, struct buf *out)
 {
+    const struct chunk_ref *ref = &in->ref;
+    const double *v = in->v;
+    size_t n = in->n;
+
     fill_bad(a->bad, a->bad_n, a->k, n);
     ints_encode(a->k, n, ref->k && ref->domain == a->domain ? ref->k : NULL, &d->ints, out);
     d->domain = a->domain;
@@ -395,9 +398,9 @@ static size_t attempt_bytes(const struct chunk_desc *d, const struct buf *payloa
 }
 
 // Several views are worth encoding in full; the smallest is kept.
-static void encode_smallest(struct chunk_scratch *s, struct chunk_attempt *decimal, const double *v,
-                            size_t n, unsigned hint, const struct chunk_ref *ref,
-                            struct chunk_desc *d, uint64_t *k, struct buf *payload)
+static void encode_smallest(struct chunk_scratch *s, const struct chunk_input *in,
+                            struct chunk_attempt *decimal, struct chunk_desc *d, uint64_t *k,
+                            struct buf *payload)
 {
     struct chunk_desc tried[3] = { *d, *d, *d };
     struct chunk_attempt *a[3] = { decimal, NULL, NULL };
@@ -410,13 +413,13 @@ static void encode_smallest(struct chunk_scratch *s, struct chunk_attempt *decim
         uint64_t *ulps = NULL;
 
         buf_reset(&s->payload[i]);
-        if (i == 0 && decimal->raw_n > n / 8)
+        if (i == 0 && decimal->raw_n > in->n / 8)
             continue;
-        if (i == 1 && !attempt_ulps(a[1], ulps = s->ulps, v, n, hint))
+        if (i == 1 && !attempt_ulps(a[1], ulps = s->ulps, in->v, in->n, in->domain_hint))
             continue;
         if (i == 2)
-            attempt_bits(a[2], v, n);
-        encode_attempt(a[i], v, n, ref, ulps, &tried[i], &s->payload[i]);
+            attempt_bits(a[2], in->v, in->n);
+        encode_attempt(in, a[i], ulps, &tried[i], &s->payload[i]);
         size_t bytes = attempt_bytes(&tried[i], &s->payload[i]);
         if (bytes < best_bytes) {
             best_bytes = bytes;
@@ -424,7 +427,7 @@ static void encode_smallest(struct chunk_scratch *s, struct chunk_attempt *decim
         }
     }
     *d = tried[best];
-    memcpy(k, a[best]->k, n * sizeof *k);
+    memcpy(k, a[best]->k, in->n * sizeof *k);
     buf_str(payload, buf_view(&s->payload[best]));
 }
 
@@ -454,21 +457,23 @@ static void encode_constant(double v, struct chunk_desc *d)
     }
 }
 
-void chunk_encode_doubles(struct chunk_scratch *s, const double *v, size_t n, unsigned domain_hint,
-                          const struct chunk_ref *ref, struct chunk_desc *d, uint64_t *k,
-                          struct buf *payload)
+void chunk_encode_doubles(struct chunk_scratch *s, const struct chunk_input *in,
+                          struct chunk_desc *d, uint64_t *k, struct buf *payload)
 {
+    const double *v = in->v;
+    size_t n = in->n;
+
     assert(n >= 1 && n <= CHUNK_VALUES_MAX);
     if (!bits_differ(v, n)) {
         encode_constant(v[0], d);
         return;
     }
-    struct chunk_attempt *a = find_decimal(s, v, n, domain_hint);
+    struct chunk_attempt *a = find_decimal(s, v, n, in->domain_hint);
     if (a->raw_n * 50 > n) {
-        encode_smallest(s, a, v, n, domain_hint, ref, d, k, payload);
+        encode_smallest(s, in, a, d, k, payload);
         return;
     }
-    encode_attempt(a, v, n, ref, NULL, d, payload);
+    encode_attempt(in, a, NULL, d, payload);
     memcpy(k, a->k, n * sizeof *k);
 }
 

@@ -257,10 +257,11 @@ void block_builder_doubles(struct block_builder *b, const struct chunk_key *key,
                            size_t n)
 {
     struct chunk_desc *d = start_chunk(b, key, n);
-    struct chunk_ref ref = reference_for(b, d);
-    unsigned hint = b->chunks && d[-1].key.id == key->id ? d[-1].domain : 0;
+    struct chunk_input in = { .v = v, .n = n, .ref = reference_for(b, d) };
 
-    chunk_encode_doubles(&b->scratch, v, n, hint, &ref, d, b->k + b->values, &b->payload);
+    if (b->chunks && d[-1].key.id == key->id)
+        in.domain_hint = d[-1].domain;
+    chunk_encode_doubles(&b->scratch, &in, d, b->k + b->values, &b->payload);
     note_reference(b, d);
     end_chunk(b, d);
 }

@@ -114,13 +114,19 @@ struct chunk_ref {     // a chunk that the new one may refer to, if its domain i
     uint8_t domain;
 };
 
+struct chunk_input {
+    const double *v;
+    size_t n;
+    unsigned domain_hint; // tried first
+    struct chunk_ref ref;
+};
+
 /*
- * Encodes n doubles: fills domain, exceptions and ints of *d, appends the payload, and leaves the
- * integers in k (n of them) for later references. domain_hint: tried first.
+ * Encodes doubles: fills domain, exceptions and ints of *d, appends the payload, and leaves the
+ * integers in k (n of them) for later references.
  */
-void chunk_encode_doubles(struct chunk_scratch *s, const double *v, size_t n, unsigned domain_hint,
-                          const struct chunk_ref *ref, struct chunk_desc *d, uint64_t *k,
-                          struct buf *payload);
+void chunk_encode_doubles(struct chunk_scratch *s, const struct chunk_input *in,
+                          struct chunk_desc *d, uint64_t *k, struct buf *payload);
 /*
  * Makes doubles of the integers k of a chunk. rest: the payload behind the integers' part, n_bytes,
  * with 8 readable bytes behind. False: damaged.

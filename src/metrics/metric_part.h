@@ -137,10 +137,14 @@ int metric_part_next_id(struct metric_part_cursor *c, uint32_t *id, struct err *
 
 typedef bool (*metric_part_exemplar_fn)(void *ctx, const struct metric_part_exemplar *x,
                                         struct err *e);
-// Visits the exemplars of ids [id_min, id_max] within the times, by (id, time).
-MUST_CHECK bool metric_part_exemplars(struct metric_part *p, uint32_t id_min, uint32_t id_max,
-                                      int64_t min_ms, int64_t max_ms, metric_part_exemplar_fn visit,
-                                      void *ctx, struct err *e);
+struct metric_part_exemplar_query { // all inclusive
+    uint32_t id_min, id_max;
+    int64_t min_ms, max_ms;
+};
+// Visits the exemplars that the query wants, by (id, time).
+MUST_CHECK bool metric_part_exemplars(struct metric_part *p,
+                                      const struct metric_part_exemplar_query *q,
+                                      metric_part_exemplar_fn visit, void *ctx, struct err *e);
 // Reads and checks everything: for `check storage`.
 MUST_CHECK bool metric_part_verify(struct metric_part *p, struct budget *b, struct err *e);
 

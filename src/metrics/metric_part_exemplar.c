@@ -132,19 +132,19 @@ int exemplar_walk_next(struct exemplar_walk *w, struct metric_part_exemplar *out
     return 1;
 }
 
-bool metric_part_exemplars(struct metric_part *p, uint32_t id_min, uint32_t id_max, int64_t min_ms,
-                           int64_t max_ms, metric_part_exemplar_fn visit, void *ctx, struct err *e)
+bool metric_part_exemplars(struct metric_part *p, const struct metric_part_exemplar_query *q,
+                           metric_part_exemplar_fn visit, void *ctx, struct err *e)
 {
     struct exemplar_walk w;
     struct metric_part_exemplar x;
     bool ok = true;
 
     exemplar_walk_init(&w, p->part, PAGE_KEEP);
-    int r = exemplar_walk_find(&w, id_min, e);
+    int r = exemplar_walk_find(&w, q->id_min, e);
     while (ok && r > 0 && (r = exemplar_walk_next(&w, &x, e)) > 0) {
-        if (x.id > id_max)
+        if (x.id > q->id_max)
             break;
-        if (x.id >= id_min && x.t_ms >= min_ms && x.t_ms <= max_ms)
+        if (x.id >= q->id_min && x.t_ms >= q->min_ms && x.t_ms <= q->max_ms)
             ok = visit(ctx, &x, e);
     }
     exemplar_walk_fini(&w);

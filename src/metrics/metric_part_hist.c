@@ -180,6 +180,7 @@ void hist_pages_fini(struct hist_pages *h)
     block_builder_free(h->builder);
     buf_fini(&h->records);
     buf_fini(&h->page);
+    buf_fini(&h->scratch);
     vec_fini(&h->offsets);
 }
 
@@ -214,21 +215,22 @@ static void put_head(struct buf *out, const struct histogram *h, const struct la
     }
 }
 
-static void flush_columns(struct hist_pages *p, struct buf *scratch)
+static void flush_columns(struct hist_pages *p)
 {
+    struct buf *scratch = &p->scratch;
+
     buf_reset(scratch);
     block_builder_finish(p->builder, scratch);
     buf_varint(&p->records, scratch->n);
     buf_str(&p->records, buf_view(scratch));
 }
 
-static void put_column(struct hist_pages *p, uint32_t id, const void *v, size_t n,
-                       struct buf *scratch)
+static void put_column(struct hist_pages *p, uint32_t id, const void *v, size_t n)
 {
     struct chunk_key key = { .id = id };
 
     if (!block_builder_has_room(p->builder, n))
-        flush_columns(p, scratch);
+        flush_columns(p);
     if (id <= COLUMN_RESET)
         block_builder_ints(p->builder, &key, v, n);
     else
@@ -236,35 +238,35 @@ static void put_column(struct hist_pages *p, uint32_t id, const void *v, size_t 
 }
 
 static void put_row_columns(struct hist_pages *p, const struct layouts *ls,
-                            const struct histogram *const *h, size_t n, struct buf *scratch)
+                            const struct histogram *const *h, size_t n)
 {
     int64_t ints[CHUNK_VALUES_MAX];
     double v[CHUNK_VALUES_MAX];
 
     for (size_t i = 0; i < n; i++)
         ints[i] = find_layout(ls, h[i]);
-    put_column(p, COLUMN_LAYOUT, ints, n, scratch);
+    put_column(p, COLUMN_LAYOUT, ints, n);
     for (size_t i = 0; i < n; i++)
         ints[i] = h[i]->reset;
-    put_column(p, COLUMN_RESET, ints, n, scratch);
+    put_column(p, COLUMN_RESET, ints, n);
     // By memcpy: the sum of a stale histogram is a signalling NaN.
     for (size_t i = 0; i < n; i++)
         memcpy(&v[i], &h[i]->count, sizeof *v);
-    put_column(p, COLUMN_COUNT, v, n, scratch);
+    put_column(p, COLUMN_COUNT, v, n);
     for (size_t i = 0; i < n; i++)
         memcpy(&v[i], &h[i]->sum, sizeof *v);
-    put_column(p, COLUMN_SUM, v, n, scratch);
+    put_column(p, COLUMN_SUM, v, n);
     for (size_t i = 0; i < n; i++)
         memcpy(&v[i], &h[i]->zero_threshold, sizeof *v);
-    put_column(p, COLUMN_ZERO_THRESHOLD, v, n, scratch);
+    put_column(p, COLUMN_ZERO_THRESHOLD, v, n);
     for (size_t i = 0; i < n; i++)
         memcpy(&v[i], &h[i]->zero_count, sizeof *v);
-    put_column(p, COLUMN_ZERO_COUNT, v, n, scratch);
+    put_column(p, COLUMN_ZERO_COUNT, v, n);
 }
 
 // One column per bucket of the union of one side; id: of the first.
 static void put_buckets(struct hist_pages *p, const struct layouts *ls, int side, uint32_t id,
-                        const struct histogram *const *h, size_t n, struct buf *scratch)
+                        const struct histogram *const *h, size_t n)
 {
     const struct side_set *all = &ls->all[side];
     double v[CHUNK_VALUES_MAX];
@@ -284,7 +286,7 @@ static void put_buckets(struct hist_pages *p, const struct layouts *ls, int side
                 memcpy(&bits, &count[next[i]++], sizeof bits);
             memcpy(&v[i], &bits, sizeof bits);
         }
-        put_column(p, id + c, v, n, scratch);
+        put_column(p, id + c, v, n);
     }
 }
 
@@ -309,7 +311,6 @@ bool hist_pages_add(struct hist_pages *p, const struct histogram *const *h, size
                     uint64_t *number, struct err *e)
 {
     OWNED(arena_fini) struct arena a = { 0 };
-    OWNED(buf_fini) struct buf scratch = { 0 };
     struct layouts ls;
     size_t taken = collect(&a, &ls, h, n);
 
@@ -318,10 +319,10 @@ bool hist_pages_add(struct hist_pages *p, const struct histogram *const *h, size
         p->builder = block_builder_new();
     *vec_push(&p->offsets) = (uint32_t)p->records.n;
     put_head(&p->records, h[0], &ls);
-    put_row_columns(p, &ls, h, n, &scratch);
-    put_buckets(p, &ls, 0, COLUMN_BUCKETS, h, n, &scratch);
-    put_buckets(p, &ls, 1, COLUMN_BUCKETS + ls.all[0].n, h, n, &scratch);
-    flush_columns(p, &scratch);
+    put_row_columns(p, &ls, h, n);
+    put_buckets(p, &ls, 0, COLUMN_BUCKETS, h, n);
+    put_buckets(p, &ls, 1, COLUMN_BUCKETS + ls.all[0].n, h, n);
+    flush_columns(p);
     *number = p->number++;
     return p->records.n < PART_PAGE_BYTES || flush_records(p, e);
 }
@@ -565,27 +566,27 @@ static bool get_columns(struct hist_reader *w, struct bytes *b, struct arena *a,
     return next == want;
 }
 
-bool hist_reader_read(struct hist_reader *w, uint64_t number, size_t n, size_t from, size_t to,
+bool hist_reader_read(struct hist_reader *w, uint64_t number, const struct row_slice *s,
                       struct arena *a, const struct histogram **out, struct err *e)
 {
     struct bytes b;
     struct record record;
-    struct rows r = { .n = n, .from = from, .to = to };
-    size_t rows = to - from;
+    struct rows r = { .n = s->n, .from = s->from, .to = s->to };
+    size_t rows = s->to - s->from;
 
-    assert(from < to && to <= n && n <= CHUNK_VALUES_MAX);
+    assert(s->from < s->to && s->to <= s->n && s->n <= CHUNK_VALUES_MAX);
     if (!find_record(w, number, &b, e))
         return false;
     if (!w->reader)
         w->reader = block_reader_new();
     arena_reset(&w->scratch);
-    if (!get_head(w, &b, a, n, &record))
+    if (!get_head(w, &b, a, s->n, &record))
         return corrupt(w, "damaged head of a histogram record", e);
     invert_sides(&w->scratch, &record.layouts);
     r.h = arena_array(a, rows, struct histogram);
     r.layout = arena_array(&w->scratch, rows, const struct layout *);
-    for (int s = 0; s < 2; s++)
-        r.count[s] = arena_array(&w->scratch, rows, double *);
+    for (int side = 0; side < 2; side++)
+        r.count[side] = arena_array(&w->scratch, rows, double *);
     if (!get_columns(w, &b, a, &record, &r))
         return corrupt(w, "damaged columns of a histogram record", e);
     for (size_t i = 0; i < rows; i++)

@@ -123,7 +123,7 @@ MUST_CHECK bool time_table_finish(struct time_table *t, struct err *e);
 struct hist_pages { // writing records
     struct part_writer *out;
     struct block_builder *builder;
-    struct buf records, page;
+    struct buf records, page, scratch;
     VEC(uint32_t) offsets;
     uint64_t number; // of the next record
 };
@@ -148,10 +148,12 @@ struct hist_reader { // reading records
 };
 void hist_reader_init(struct hist_reader *w, struct part *p, enum page_use use);
 void hist_reader_fini(struct hist_reader *w);
-// Rows [from, to) of a record of n rows, in the arena: out[0..to−from).
-MUST_CHECK bool hist_reader_read(struct hist_reader *w, uint64_t number, size_t n, size_t from,
-                                 size_t to, struct arena *a, const struct histogram **out,
-                                 struct err *e);
+struct row_slice { // rows [from, to) of a chunk of n rows
+    size_t n, from, to;
+};
+// Those rows of a record, in the arena: out[0..to−from).
+MUST_CHECK bool hist_reader_read(struct hist_reader *w, uint64_t number, const struct row_slice *s,
+                                 struct arena *a, const struct histogram **out, struct err *e);
 
 /* ---- metric_part_exemplar.c ---- */
 

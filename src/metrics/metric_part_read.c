@@ -115,11 +115,7 @@ static size_t lower_bound(const int64_t *t_ms, size_t n, int64_t t)
     return low;
 }
 
-struct slice { // rows [from, to) of a chunk of n rows
-    size_t n, from, to;
-};
-
-static bool append_values(struct metric_part_cursor *c, const struct slice *s,
+static bool append_values(struct metric_part_cursor *c, const struct row_slice *s,
                           struct sample_columns *out, struct err *e)
 {
     struct chunk_walk *w = &c->values;
@@ -135,7 +131,7 @@ static bool append_values(struct metric_part_cursor *c, const struct slice *s,
     return true;
 }
 
-static bool append_hist(struct metric_part_cursor *c, const struct slice *s,
+static bool append_hist(struct metric_part_cursor *c, const struct row_slice *s,
                         struct sample_columns *out, struct err *e)
 {
     struct chunk_walk *w = &c->values;
@@ -143,12 +139,12 @@ static bool append_hist(struct metric_part_cursor *c, const struct slice *s,
     assert(out->arena);
     sample_columns_need_hist(out);
     memset(out->value + out->n, 0, (s->to - s->from) * sizeof *out->value);
-    return hist_reader_read(&c->hist, block_reader_link(w->reader, w->chunk), s->n, s->from, s->to,
-                            out->arena, out->hist + out->n, e);
+    return hist_reader_read(&c->hist, block_reader_link(w->reader, w->chunk), s, out->arena,
+                            out->hist + out->n, e);
 }
 
 // Start times of the chunk that `values` stands on, if there are any.
-static bool append_starts(struct metric_part_cursor *c, const struct slice *s,
+static bool append_starts(struct metric_part_cursor *c, const struct row_slice *s,
                           struct sample_columns *out, struct err *e)
 {
     struct chunk_walk *w = &c->starts;
@@ -182,7 +178,7 @@ static bool append_chunk(struct metric_part_cursor *c, int64_t min_ms, int64_t m
 {
     struct chunk_walk *w = &c->values;
     const int64_t *t_ms;
-    struct slice s;
+    struct row_slice s;
 
     if (!chunk_times(c, &t_ms, &s.n, e))
         return false;

@@ -81,8 +81,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     if (metric_part_open(&part, cache, path, &ID, &e)) {
         read_rows(part);
         // Damaged or too many of them: an error like any other.
-        if (!metric_part_exemplars(part, 0, UINT32_MAX, INT64_MIN, INT64_MAX, see_exemplar, &seen,
-                                   &e))
+        struct metric_part_exemplar_query q = { 0, UINT32_MAX, INT64_MIN, INT64_MAX };
+        if (!metric_part_exemplars(part, &q, see_exemplar, &seen, &e))
             assert(e.kind != ERR_NONE);
         metric_part_put(part);
     }

@@ -502,13 +502,21 @@ TEST(exemplars_come_back_in_order)
     CHECK_OK(metric_part_open(&p, cache, o.path, &ID, &e), &e);
     CHECK(metric_part_has_exemplars(p));
     struct seen all = { x, 3000, 0 };
-    CHECK_OK(metric_part_exemplars(p, 0, UINT32_MAX, INT64_MIN, INT64_MAX, see, &all, &e), &e);
+    CHECK_OK(metric_part_exemplars(
+                 p, &(struct metric_part_exemplar_query){ 0, UINT32_MAX, INT64_MIN, INT64_MAX },
+                 see, &all, &e),
+             &e);
     CHECK(all.at == 3000);
     struct seen some = { x + 700, 300, 0 };
-    CHECK_OK(metric_part_exemplars(p, 20, 27, INT64_MIN, INT64_MAX, see, &some, &e), &e);
+    CHECK_OK(metric_part_exemplars(
+                 p, &(struct metric_part_exemplar_query){ 20, 27, INT64_MIN, INT64_MAX }, see,
+                 &some, &e),
+             &e);
     CHECK(some.at == 300);
     struct seen timed = { x + 1050, 100, 0 };
-    CHECK_OK(metric_part_exemplars(p, 0, 99, 10000, 10990, see, &timed, &e), &e);
+    CHECK_OK(metric_part_exemplars(p, &(struct metric_part_exemplar_query){ 0, 99, 10000, 10990 },
+                                   see, &timed, &e),
+             &e);
     CHECK(timed.at == 100);
     metric_part_put(p);
 }
