@@ -84,11 +84,12 @@ size_t num_scan_double(const char *p, size_t n, double *out)
     return used + sign;
 }
 
-static bool parse_special(struct str s, bool negative, double *out)
+// A NaN has no sign in Go.
+static bool parse_special(struct str s, bool has_sign, bool negative, double *out)
 {
     if (str_eq_nocase(s, STR("inf")) || str_eq_nocase(s, STR("infinity")))
         *out = negative ? -INFINITY : INFINITY;
-    else if (str_eq_nocase(s, STR("nan")))
+    else if (str_eq_nocase(s, STR("nan")) && !has_sign)
         *out = double_from_bits(UINT64_C(0x7ff8000000000001));
     else
         return false;
@@ -122,7 +123,7 @@ bool num_parse_double(struct str s, double *out)
     if (body.n > 2 && body.p[0] == '0' && (body.p[1] | 32) == 'x')
         return parse_hex(body, negative, out);
     if (body.p[0] != '.' && (body.p[0] < '0' || body.p[0] > '9'))
-        return parse_special(body, negative, out);
+        return parse_special(body, body.n < s.n, negative, out);
     if (num_scan_double(body.p, body.n, &v) != body.n)
         return false;
     *out = negative ? -v : v;

@@ -59,6 +59,7 @@ TEST(parse_nan)
     double v = 0;
 
     CHECK(num_parse_double(STR("NaN"), &v) && double_bits(v) == UINT64_C(0x7ff8000000000001));
+    CHECK(!num_parse_double(STR("+nan"), &v) && !num_parse_double(STR("-NaN"), &v));
 }
 
 static const struct {
