@@ -162,6 +162,11 @@ bool http_server_open(struct http_server **out, const struct http_server_options
     s->header_timeout_ms = o->header_timeout_ms ? o->header_timeout_ms : HEADER_TIMEOUT_MS;
     s->header_timeout_ms = MIN(s->header_timeout_ms, s->read_timeout_ms);
     s->sweep_ms = MAX(INT64_C(10), MIN(INT64_C(1000), s->header_timeout_ms / 4));
+    if (o->web_config_path && !web_access_open(&s->web, o->web_config_path, e))
+        return false;
+    const struct pool_options auth = { .name = "web-auth", .threads = 2, .queue_max = 64 };
+    if (s->web && !pool_start(&s->auth_pool, &auth, e))
+        return false;
     s->fds = xcalloc(s->loop_count * o->listen_count, sizeof *s->fds);
     s->ports = xcalloc(o->listen_count, sizeof *s->ports);
     for (size_t i = 0; i < s->loop_count * o->listen_count; i++)
@@ -429,8 +434,10 @@ void http_server_close(struct http_server *s)
         for (unsigned n = 0; n < s->loops[i].spare_count; n++)
             buf_fini(&s->loops[i].spares[n]);
     }
-    for (size_t i = 0; i < s->loop_count * s->options.listen_count; i++)
+    for (size_t i = 0; s->fds && i < s->loop_count * s->options.listen_count; i++)
         file_close(s->fds[i]);
+    pool_stop(s->auth_pool);
+    web_access_close(s->web);
     http_routes_fini(&s->routes);
     xfree(s->loops);
     xfree(s->fds);

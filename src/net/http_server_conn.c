@@ -1,7 +1,7 @@
 /*
  * http_server_conn.c - one connection: bytes in, requests out of them, replies back.
  *
- * States: HEAD (between requests and while a head comes in), BODY, RUN (a handler runs or its
+ * States: HEAD (between requests and while a head comes in), AUTH (a password is being checked), BODY, RUN (a handler runs or its
  * reply is being sent), LINGER (all is said; what still comes in is dropped for a while so that
  * the last reply is not lost to a reset), CLOSED. Requests of one connection are handled one
  * after the other; what a client sends ahead waits in `in`, at most HTTP_READ_SIZE bytes.
@@ -15,6 +15,13 @@
 #include "base/metric.h"
 #include "base/pool.h"
 #include "base/time.h"
+#include "net/tls.h"
+
+// A handler or a password check runs: what comes in waits.
+static bool is_busy(const struct http_conn *c)
+{
+    return c->state == HTTP_CONN_RUN || c->state == HTTP_CONN_AUTH;
+}
 
 static uint64_t loop_ms(struct http_conn *c)
 {
@@ -57,6 +64,7 @@ void http_conn_drop(struct http_conn *c)
     *c->link = c->next;
     if (c->next)
         c->next->link = c->link;
+    tls_stream_close(&c->stream);
     loop_poll_close(&c->poll, on_closed);
 }
 
@@ -135,7 +143,7 @@ static void want_events(struct http_conn *c)
     if (c->state == HTTP_CONN_CLOSED)
         return;
     if (!c->eof)
-        events = c->state == HTTP_CONN_RUN && c->in.n >= HTTP_READ_SIZE ? LOOP_GONE : LOOP_READ;
+        events = is_busy(c) && c->in.n >= HTTP_READ_SIZE ? LOOP_GONE : LOOP_READ;
     if (c->out || c->stream.want_write)
         events |= LOOP_WRITE;
     if (c->stream.want_read)
@@ -153,6 +161,7 @@ static void close_or_linger(struct http_conn *c, bool unread)
         http_conn_drop(c);
         return;
     }
+    tls_stream_close(&c->stream); // the rest is only counted
     shutdown(c->stream.fd, SHUT_WR);
     buf_fini(&c->in);
     c->state = HTTP_CONN_LINGER;
@@ -324,6 +333,54 @@ static void begin_body(struct http_conn *c, bool more)
         send_continue(c);
 }
 
+static void on_hashed(struct loop_task *t); // continues what authorize() starts
+
+static void hash_password(void *exchange)
+{
+    struct http_exchange_priv *x = exchange;
+    struct str given = http_header_get(&x->pub.req, STR("Authorization"));
+
+    x->verdict = web_access_verify(x->server->web, &x->pub.arena, given, &x->pub.req.user);
+    loop_post(x->loop->loop, &x->auth_task);
+}
+
+static void obey(struct http_conn *c, enum web_verdict v, bool more)
+{
+    if (v == WEB_ALLOWED) {
+        begin_body(c, more);
+        return;
+    }
+    http_exchange_deny(c->x);
+    dispatch(c);
+}
+
+static void authorize(struct http_conn *c, bool more)
+{
+    struct http_exchange_priv *x = c->x;
+    struct str given = http_header_get(&x->pub.req, STR("Authorization"));
+    struct err e;
+
+    if (!x->server->web) {
+        begin_body(c, more);
+        return;
+    }
+    web_access_refresh(x->server->web);
+    x->web = web_access_config(x->server->web);
+    enum web_verdict v = web_access_check(x->server->web, &x->pub.arena, given, &x->pub.req.user);
+    if (v != WEB_UNKNOWN) {
+        obey(c, v, more);
+        return;
+    }
+    x->auth_task.run = on_hashed;
+    if (!pool_submit(x->server->auth_pool, hash_password, x, &e)) {
+        refuse(c, 503, "too many passwords to check");
+        return;
+    }
+    c->state = HTTP_CONN_AUTH;
+    x->dispatched = true;
+    atomic_fetch_add_explicit(&x->server->running, 1, memory_order_relaxed);
+}
+
 static void begin_request(struct http_conn *c, struct str head, bool more)
 {
     struct http_exchange_priv *x = http_exchange_new(c);
@@ -352,7 +409,7 @@ static void begin_request(struct http_conn *c, struct str head, bool more)
     x->pub.route_ctx = x->route ? x->route->route.ctx : x->server->options.ctx;
     x->body_max = x->route && x->route->route.body_max ? x->route->route.body_max
                                                        : HTTP_BODY_MAX_DEFAULT;
-    begin_body(c, more);
+    authorize(c, more);
 }
 
 // Returns the bytes used; 0: the head is not complete.
@@ -453,28 +510,6 @@ static void resume(struct http_conn *c)
         http_conn_drop(c);
 }
 
-void http_exchange_collect(struct loop_task *t)
-{
-    struct http_exchange_priv *x = CONTAINER_OF(t, struct http_exchange_priv, task);
-    bool done = collect(x);
-    struct http_conn *c = x->conn;
-
-    if (done)
-        handler_ended(x);
-    if (!c) {
-        if (done)
-            http_exchange_free(x);
-        return;
-    }
-    if (done && x->failed) {
-        http_conn_drop(c);
-        return;
-    }
-    advance(c);
-    resume(c);
-    want_events(c);
-}
-
 /* ---- bytes in ---- */
 
 static void take_input(struct http_conn *c, struct str in)
@@ -498,7 +533,7 @@ static void take_input(struct http_conn *c, struct str in)
 static void take_eof(struct http_conn *c)
 {
     c->eof = true;
-    if (c->state == HTTP_CONN_RUN)
+    if (is_busy(c))
         atomic_store_explicit(&c->x->cancelled, true, memory_order_relaxed);
     else
         http_conn_drop(c);
@@ -510,18 +545,29 @@ static bool reads_body(const struct http_conn *c)
     return c->state == HTTP_CONN_BODY && !c->x->chunked && c->in.n == 0;
 }
 
+static void say_wrong_scheme(struct http_conn *c)
+{
+    static const char text[] = "HTTP/1.0 400 Bad Request\r\n\r\n"
+                               "Client sent an HTTP request to an HTTPS server.\n";
+
+    send(c->stream.fd, text, sizeof text - 1, MSG_NOSIGNAL | MSG_DONTWAIT);
+    shutdown(c->stream.fd, SHUT_WR);
+}
+
 // One read; false: nothing more for now.
 static bool read_some(struct http_conn *c)
 {
     bool body = reads_body(c);
     size_t room = body ? (size_t)MIN(c->x->body_left, (uint64_t)HTTP_BODY_READ_SIZE)
-                       : HTTP_READ_SIZE - (c->state == HTTP_CONN_RUN ? c->in.n : 0);
+                       : HTTP_READ_SIZE - (is_busy(c) ? c->in.n : 0);
     char *to = body ? buf_room(&c->x->body_in, room) : c->loop->scratch;
     ssize_t got = stream_read(&c->stream, to, room);
 
     if (got == STREAM_AGAIN)
         return false;
     if (got < 0) {
+        if (tls_stream_saw_http(&c->stream))
+            say_wrong_scheme(c);
         http_conn_drop(c);
     } else if (got == 0) {
         take_eof(c);
@@ -536,6 +582,65 @@ static bool read_some(struct http_conn *c)
     return got > 0 && ((size_t)got == room || c->stream.tls);
 }
 
+// A few rounds only: others wait on this loop. TLS is read dry, since what it holds wakes nobody.
+static void pump(struct http_conn *c)
+{
+    for (int i = 0; c->stream.tls || i < 8; i++) {
+        if (c->state == HTTP_CONN_CLOSED || c->eof)
+            break;
+        if (is_busy(c) && c->in.n >= HTTP_READ_SIZE)
+            break;
+        if (!read_some(c))
+            break;
+    }
+}
+
+// After something other than input has moved the connection on.
+static void go_on(struct http_conn *c)
+{
+    resume(c);
+    if (tls_stream_has_bytes(&c->stream))
+        pump(c);
+    want_events(c);
+}
+
+void http_exchange_collect(struct loop_task *t)
+{
+    struct http_exchange_priv *x = CONTAINER_OF(t, struct http_exchange_priv, task);
+    bool done = collect(x);
+    struct http_conn *c = x->conn;
+
+    if (done)
+        handler_ended(x);
+    if (!c) {
+        if (done)
+            http_exchange_free(x);
+        return;
+    }
+    if (done && x->failed) {
+        http_conn_drop(c);
+        return;
+    }
+    advance(c);
+    go_on(c);
+}
+
+static void on_hashed(struct loop_task *t)
+{
+    struct http_exchange_priv *x = CONTAINER_OF(t, struct http_exchange_priv, auth_task);
+    struct http_server *s = x->server;
+    struct http_conn *c = x->conn;
+
+    x->dispatched = false;
+    if (c) {
+        obey(c, x->verdict, c->in.n > 0);
+        go_on(c);
+    } else {
+        http_exchange_free(x);
+    }
+    http_server_exchange_ended(s);
+}
+
 static void on_ready(struct loop_poll *p, int events)
 {
     struct http_conn *c = CONTAINER_OF(p, struct http_conn, poll);
@@ -548,19 +653,27 @@ static void on_ready(struct loop_poll *p, int events)
         advance(c);
         resume(c);
     }
-    // A few rounds only: others wait on this loop.
-    for (int i = 0; i < 8 && c->state != HTTP_CONN_CLOSED && !c->eof; i++) {
-        if (c->state == HTTP_CONN_RUN && c->in.n >= HTTP_READ_SIZE)
-            break;
-        if (!read_some(c))
-            break;
-    }
+    pump(c);
     if (c->state != HTTP_CONN_CLOSED && (events & LOOP_GONE) && c->x && !c->eof)
         atomic_store_explicit(&c->x->cancelled, true, memory_order_relaxed);
     want_events(c);
 }
 
 /* ---- from the server ---- */
+
+// As upstream, a changed certificate counts from the next connection on.
+static void start_tls(struct http_conn *c)
+{
+    struct http_server *s = c->loop->server;
+
+    if (!s->web)
+        return;
+    web_access_refresh(s->web);
+    struct web_config *w = web_access_config(s->web);
+    if (w->tls)
+        tls_stream_open(&c->stream, w->tls, NULL);
+    web_config_put(w);
+}
 
 void http_conn_open(struct http_server_loop *l, int fd, const char *peer)
 {
@@ -570,6 +683,7 @@ void http_conn_open(struct http_server_loop *l, int fd, const char *peer)
     c->loop = l;
     c->stream.fd = fd;
     c->out_last = &c->out;
+    start_tls(c);
     c->peer_n = (uint8_t)MIN(strlen(peer), sizeof c->peer);
     memcpy(c->peer, peer, c->peer_n);
     c->since_ms = loop_ms(c);
@@ -590,11 +704,13 @@ static int64_t patience_ms(struct http_conn *c)
 
     switch (c->state) {
     case HTTP_CONN_HEAD:
-        return c->in.n ? s->header_timeout_ms : s->read_timeout_ms;
+        return c->in.n || !tls_stream_is_ready(&c->stream) ? s->header_timeout_ms
+                                                           : s->read_timeout_ms;
     case HTTP_CONN_BODY: {
         int64_t earned_ms = (int64_t)(c->x->body_in.n * 1000 / HTTP_BODY_RATE_MIN);
         return MIN(s->read_timeout_ms, earned_ms + HTTP_BODY_GRACE_MS);
     }
+    case HTTP_CONN_AUTH:
     case HTTP_CONN_RUN:
         return c->out ? s->read_timeout_ms : INT64_MAX;
     default:
@@ -618,7 +734,7 @@ void http_conn_sweep(struct http_conn *c, uint64_t now_ms)
 
 void http_conn_stop(struct http_conn *c, bool hard)
 {
-    if (hard || c->state != HTTP_CONN_RUN) {
+    if (hard || !is_busy(c)) {
         http_conn_drop(c);
         return;
     }

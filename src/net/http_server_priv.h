@@ -20,6 +20,7 @@
 #include "net/http_parser.h"
 #include "net/loop.h"
 #include "net/stream.h"
+#include "net/web_config.h"
 
 enum {
     HTTP_READ_SIZE = 64 << 10,       // scratch of a loop; also the most kept of pipelined input
@@ -96,6 +97,9 @@ struct http_exchange_priv {
     bool gone;                        // under mu; nobody reads any more
     bool live; // under mu; flushed: an endless reply, ended at once by a stop
     struct loop_task task;
+    struct web_config *web; // in force when the request came; NULL: none
+    struct loop_task auth_task;
+    enum web_verdict verdict; // of the pool
     atomic_bool cancelled;
     bool dispatched; // loop only: a handler runs
     bool complete;   // loop only: all of the reply is in conn->out
@@ -103,6 +107,7 @@ struct http_exchange_priv {
 
 enum http_conn_state {
     HTTP_CONN_HEAD,
+    HTTP_CONN_AUTH, // a password is being hashed on a pool
     HTTP_CONN_BODY,
     HTTP_CONN_RUN,
     HTTP_CONN_LINGER,
@@ -169,6 +174,8 @@ struct http_server {
     atomic_int running; // exchanges with a handler
     atomic_bool stopping;
     bool started, stopped;
+    struct web_access *web; // NULL: plain and open to all
+    struct pool *auth_pool; // hashes passwords; NULL without a web config
     struct metric *open_connections;
     struct metric_family *requests, *durations, *sizes;
 };
@@ -197,6 +204,7 @@ struct http_exchange_priv *http_exchange_new(struct http_conn *c);
 void http_exchange_free(struct http_exchange_priv *x); // on the loop
 void http_exchange_run(void *exchange);                // before, handler, end of the reply
 // A refusal by the server itself; the connection closes after it.
+void http_exchange_deny(struct http_exchange_priv *x); // 401
 void http_exchange_refuse(struct http_exchange_priv *x, int status, const char *text);
 void http_exchange_gone(struct http_exchange_priv *x); // loop: wakes and cancels the handler
 void http_out_free(struct http_out *o);

@@ -125,6 +125,7 @@ void http_exchange_free(struct http_exchange_priv *x)
     http_spare_put(x->loop, &x->body_in);
     http_spare_put(x->loop, &x->body);
     compress_writer_free(x->z);
+    web_config_put(x->web);
     cond_fini(&x->drained);
     mutex_fini(&x->mu);
     arena_fini(&x->pub.arena);
@@ -198,6 +199,11 @@ void http_set_header(struct http_exchange *xp, struct str name, struct str value
     http_add_header(xp, name, value);
 }
 
+static bool has_header(struct http_exchange_priv *x, struct str name)
+{
+    return http_header_find(x->headers.v, x->headers.n, name).p != NULL;
+}
+
 static bool status_has_body(int status)
 {
     return status != 204 && status != 304;
@@ -227,6 +233,11 @@ static void put_head(struct http_exchange_priv *x, struct buf *b, int64_t length
         buf_lit(b, ": ");
         buf_str(b, x->headers.v[i].value);
         buf_lit(b, "\r\n");
+    }
+    for (size_t i = 0; x->web && i < x->web->header_count; i++) {
+        const struct http_header *h = &x->web->headers[i];
+        if (!has_header(x, h->name))
+            buf_printf(b, "%.*s: %.*s\r\n", STRF(h->name), STRF(h->value));
     }
     put_date(b);
     if (length >= 0) {
@@ -269,11 +280,6 @@ static bool accepts(struct str list, struct str coding)
             return !quality_is_zero(rest);
     }
     return false;
-}
-
-static bool has_header(struct http_exchange_priv *x, struct str name)
-{
-    return http_header_find(x->headers.v, x->headers.n, name).p != NULL;
 }
 
 // size: of the whole body, or SIZE_MAX while it streams.
@@ -482,4 +488,14 @@ void http_exchange_refuse(struct http_exchange_priv *x, int status, const char *
     x->keep_alive = false;
     http_text(&x->pub, status, STR(""));
     buf_printf(&x->body, "%d %s: %s\n", status, http_status_text(status), text);
+}
+
+void http_exchange_deny(struct http_exchange_priv *x)
+{
+    x->refused = true;
+    if (x->chunked || x->body_left)
+        x->keep_alive = false; // the body is not read
+    http_set_header(&x->pub, STR("WWW-Authenticate"), STR("Basic"));
+    http_set_header(&x->pub, STR("X-Content-Type-Options"), STR("nosniff"));
+    http_text(&x->pub, 401, STR("Unauthorized\n"));
 }

@@ -42,7 +42,8 @@ struct tls_stream {
     SSL *ssl;
     struct http_tls *tls;
     const char *name; // owned
-    bool ready;
+    X509 *refused;    // the peer's certificate when it was not accepted; OpenSSL drops it
+    bool ready, saw_http;
 };
 
 static void ctx_free(SSL_CTX *c)
@@ -212,6 +213,18 @@ uint64_t tls_id(const struct http_tls *t)
     return t->id;
 }
 
+// Keeps what the message will be about.
+static int keep_refused(int ok, X509_STORE_CTX *store)
+{
+    SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct tls_stream *t = SSL_get_app_data(ssl);
+    X509 *leaf = X509_STORE_CTX_get0_cert(store);
+
+    if (!ok && leaf && !t->refused && X509_up_ref(leaf))
+        t->refused = leaf;
+    return ok;
+}
+
 bool http_tls_new(struct http_tls **out, const struct tls_client_options *o, struct err *e)
 {
     static const unsigned char alpn[] = "\x08http/1.1";
@@ -229,7 +242,8 @@ bool http_tls_new(struct http_tls **out, const struct tls_client_options *o, str
         !use_pair(ctx, &a, o->cert_file, o->key_file, o->cert, o->key, e))
         return err_wrap(e, "unable to use specified client cert");
     SSL_CTX_set_alpn_protos(ctx, alpn, sizeof alpn - 1);
-    SSL_CTX_set_verify(ctx, o->insecure_skip_verify ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_verify(ctx, o->insecure_skip_verify ? SSL_VERIFY_NONE : SSL_VERIFY_PEER,
+                       o->insecure_skip_verify ? NULL : keep_refused);
     struct http_tls *t = new_tls(TAKE(ctx), false);
     t->verify = !o->insecure_skip_verify;
     if (o->server_name && *o->server_name)
@@ -444,10 +458,8 @@ static bool verify_failed(struct tls_stream *t, long code, struct err *e)
 
     switch (code) {
     case X509_V_ERR_HOSTNAME_MISMATCH:
-    case X509_V_ERR_IP_ADDRESS_MISMATCH: {
-        OWNED(x509_free) X509 *cert = SSL_get1_peer_certificate(t->ssl);
-        return wrong_name(t, cert, e);
-    }
+    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+        return wrong_name(t, t->refused, e);
     case X509_V_ERR_CERT_HAS_EXPIRED:
     case X509_V_ERR_CERT_NOT_YET_VALID:
         why = "certificate has expired or is not yet valid";
@@ -501,6 +513,7 @@ void tls_stream_open(struct stream *s, struct http_tls *t, const char *name)
     ts->tls = tls_get(t);
     ts->ssl = SSL_new(t->ctx);
     assert(ts->ssl);
+    SSL_set_app_data(ts->ssl, ts);
     SSL_set_fd(ts->ssl, s->fd);
     s->tls = ts;
     if (t->server) {
@@ -533,6 +546,7 @@ void tls_stream_close(struct stream *s)
         SSL_shutdown(t->ssl);
     ERR_clear_error();
     SSL_free(t->ssl);
+    X509_free(t->refused);
     http_tls_free(t->tls);
     xfree((void *)(uintptr_t)t->name);
     xfree(t);
@@ -541,6 +555,11 @@ void tls_stream_close(struct stream *s)
 bool tls_stream_has_bytes(const struct stream *s)
 {
     return s->tls && SSL_has_pending(s->tls->ssl);
+}
+
+bool tls_stream_saw_http(const struct stream *s)
+{
+    return s->tls && s->tls->saw_http;
 }
 
 bool tls_stream_is_ready(const struct stream *s)
@@ -596,6 +615,7 @@ ssize_t tls_stream_read(struct stream *s, void *p, size_t n)
     note_ready(s->tls);
     if (r == 1)
         return (ssize_t)got;
+    s->tls->saw_http = ERR_GET_REASON(ERR_peek_error()) == SSL_R_HTTP_REQUEST;
     r = stream_result(s, r);
     s->want_read = false; // a reader waits for readability anyway
     return r;

@@ -44,6 +44,8 @@ void tls_stream_close(struct stream *s);
 int tls_stream_handshake(struct stream *s, struct err *e);
 // Bytes that have been read from the socket and wait inside.
 bool tls_stream_has_bytes(const struct stream *s);
+// The peer spoke plain HTTP to a TLS server.
+bool tls_stream_saw_http(const struct stream *s);
 bool tls_stream_is_ready(const struct stream *s); // the handshake is done
 
 ssize_t tls_stream_read(struct stream *s, void *p, size_t n);

@@ -919,6 +919,9 @@ TEST(http_server_stop_lets_requests_finish)
     FD idle = dial(&f), fd = dial(&f);
     say_c(fd, "GET /gate HTTP/1.1\r\nHost: a\r\n\r\n");
     await(&f.gate, &f.gate.entered);
+    say_c(idle, "GET /hello HTTP/1.1\r\nHost: a\r\n\r\n"); // it was accepted, then
+    OWNED(reply_fini) struct reply hello = { 0 };
+    listen_for(idle, &in, &hello, false);
     CHECK_OK(thread_start(&t, "stopper", stop_server, f.server, &e), &e);
     CHECK(hear(idle, &in) == 0); // idle connections end at once
     set(&f.gate, &f.gate.open);
