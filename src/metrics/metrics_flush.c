@@ -152,7 +152,7 @@ static void remove_tail_locked(struct span *s, const struct tail *t)
         s->tails.n--;
         return;
     }
-    assert(!"the tail is the span's");
+    assert(false && "the tail is the span's");
 }
 
 // Steps 6 and 7. The span's reference to the tail goes.

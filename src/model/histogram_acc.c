@@ -286,11 +286,11 @@ static void add_side(struct hist_acc *x, struct hist_buckets *to, const struct h
                      int32_t shift, enum mode mode)
 {
     struct hist_buckets *in = &x->input;
+    bool zero = x->h.zero_threshold > 0 && !histogram_is_custom(&x->h);
     uint32_t skip = 0;
 
     flatten(x, in, s, shift, mode == EXACT);
-    while (x->h.zero_threshold > 0 && skip < in->n &&
-           hist_bound(in->index[skip], x->h.schema) <= x->h.zero_threshold)
+    while (zero && skip < in->n && hist_bound(in->index[skip], x->h.schema) <= x->h.zero_threshold)
         skip++;
     if (skip) { // counted in the zero bucket already
         in->n -= skip;
@@ -325,7 +325,7 @@ static uint32_t common_bounds(double *out, const struct histogram *x, const stru
         if (a == b)
             out[n++] = a;
         i += a <= b;
-        j += !(a < b) || a == b;
+        j += !(a < b); // so NaN cannot hold up the loop
     }
     return n;
 }
@@ -527,7 +527,7 @@ bool hist_acc_overflows(const struct hist_acc *x)
 // Buckets within the zero bucket keep their rounded counts, as upstream leaves them.
 static void fold_side(struct hist_acc *x, struct hist_buckets *b)
 {
-    bool covered = x->h.zero_threshold > 0;
+    bool covered = x->h.zero_threshold > 0 && !histogram_is_custom(&x->h);
 
     for (uint32_t i = 0; i < b->n; i++) {
         covered = covered && hist_bound(b->index[i], x->h.schema) <= x->h.zero_threshold;

@@ -385,7 +385,7 @@ static struct coarse_walk coarse_walk_of(const struct hist_side *s, int32_t shif
     struct coarse_walk c = { .w = hist_walk_of(s),
                              .shift = shift,
                              .schema = like->schema,
-                             .threshold = like->zero_threshold };
+                             .threshold = histogram_is_custom(like) ? 0 : like->zero_threshold };
 
     c.more = hist_walk_next(&c.w);
     return c;
@@ -440,7 +440,7 @@ static bool custom_is_reset(const struct histogram *h, const struct histogram *p
                 return true;
         }
         i += a <= b;
-        j += b <= a;
+        j += !(a < b); // so NaN cannot hold up the loop
     }
     return false;
 }

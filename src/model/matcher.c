@@ -32,7 +32,7 @@ bool matcher_matches(const struct matcher *m, struct str value)
     case MATCH_NRE:
         return !match_regex(m, value);
     }
-    assert(!"matcher without a valid op");
+    assert(false && "matcher without a valid op");
     return false;
 }
 

@@ -334,7 +334,7 @@ static bool apply_one(struct work *w, const struct relabel_rule *r)
         apply_case(w, r, s);
         return true;
     }
-    assert(!"rule without a valid action");
+    assert(false && "rule without a valid action");
     return true;
 }
 
