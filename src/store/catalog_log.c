@@ -66,13 +66,15 @@ static bool replay_pair(struct catalog *c, struct bytes *in)
     return true;
 }
 
-// The pairs of a series into open->next. False: not a record; *lost: one of them is not known.
-static bool replay_pairs(struct catalog *c, struct bytes *in, bool *lost)
+enum series_state { SERIES_GOOD, SERIES_LOST, SERIES_WRONG };
+
+// The pairs of a series into open->next: good, one of them lost, or not ascending by name.
+static bool replay_pairs(struct catalog *c, struct bytes *in, enum series_state *state)
 {
     uint64_t n = bytes_varint(in);
     struct live *s = c->open;
 
-    *lost = false;
+    *state = SERIES_GOOD;
     vec_reset(&s->next);
     if (in->bad || n > CATALOG_LABELS_MAX || n > bytes_left(in))
         return false;
@@ -82,10 +84,10 @@ static bool replay_pairs(struct catalog *c, struct bytes *in, bool *lost)
         if (in->bad)
             return false;
         if (pair == LIVE_NONE)
-            *lost = true;
+            *state = SERIES_LOST;
         else if (s->next.n &&
                  str_cmp(live_pair_name(s, s->next.v[s->next.n - 1]), live_pair_name(s, pair)) >= 0)
-            return false;
+            *state = SERIES_WRONG;
         else
             *vec_push(&s->next) = pair;
     }
@@ -96,22 +98,23 @@ static bool replay_series(struct catalog *c, struct bytes *in, uint64_t *dropped
 {
     uint64_t id = bytes_varint(in);
     struct live_key key = { .fingerprint = { 0 } };
-    bool lost;
+    enum series_state state;
 
     key.fingerprint.lo = bytes_le64(in);
     key.fingerprint.hi = bytes_le64(in);
     key.shard = bytes_u8(in);
-    if (!replay_pairs(c, in, &lost) || in->bad || id >= UINT32_MAX || !live_has_room(c->open))
+    if (!replay_pairs(c, in, &state) || in->bad || id >= UINT32_MAX || !live_has_room(c->open))
         return false;
     if (id < c->id_next) // replayed before, or sealed already
         return true;
-    if (lost) {
-        (*dropped)++;
-        return true;
-    }
+    if (state == SERIES_WRONG)
+        return false;
     key.id = (uint32_t)id;
-    live_add(c->open, &key);
-    c->id_next = key.id + 1;
+    c->id_next = key.id + 1; // also of a lost one: its rows must not land on another series
+    if (state == SERIES_LOST)
+        (*dropped)++;
+    else
+        live_add(c->open, &key);
     return true;
 }
 
