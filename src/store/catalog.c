@@ -128,6 +128,7 @@ static void segments_open(struct catalog *c, const struct catalog_options *o)
                                       .cache = c->pages,
                                       .place = c->place,
                                       .uid = c->uid_next++,
+                                      .slices_stale = !o->slices_trusted,
                                       .expect = &o->segments[i] };
         if (segment_open(&list->v[n].segment, &so, &e))
             n++;
@@ -289,7 +290,11 @@ uint32_t catalog_id_next(struct catalog *c)
 
 void catalog_slices_set(struct catalog *c, uint32_t id, uint32_t bits)
 {
-    catalog_slices_mark(c->slices, id, bits);
+    if (catalog_slices_mark(c->slices, id, bits))
+        return;
+    LOCKED(&c->mu); // a late row of a series from before the start: once per 4096 ids
+    catalog_slices_grow(c->slices, id);
+    (void)!catalog_slices_mark(c->slices, id, bits);
 }
 
 void catalog_rotate(struct catalog *c, uint64_t log_number)
@@ -405,6 +410,24 @@ uint32_t source_position(const struct catalog_source *s, uint32_t id)
     uint32_t at = s->live ? live_position(s->live, id) : segment_position(s->segment, id);
 
     return MIN(at, s->n);
+}
+
+bool source_slices(const struct catalog_source *s, uint32_t position,
+                   const struct catalog_slices *live, struct segment_slices *cursor, uint32_t *out,
+                   struct err *e)
+{
+    uint32_t id = source_id(s, position), bits = 0;
+
+    if (!catalog_slices_has_all(live, id)) {
+        if (!s->segment || !segment_is_final(s->segment)) {
+            *out = UINT32_MAX;
+            return true;
+        }
+        if (!segment_slices_read(cursor, position, &bits, e))
+            return false;
+    }
+    *out = bits | catalog_slices_of(live, id);
+    return true;
 }
 
 bool catalog_damaged(struct catalog_view *v, const struct catalog_read *r, struct err *e)

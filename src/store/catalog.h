@@ -61,6 +61,9 @@ struct catalog_options {      // zero in a field means its default
     const struct catalog_segment *segments; // ascending by id; borrowed during open
     size_t segment_count;
     uint64_t match_cache_bytes; // for cached matcher results; 1 MiB
+    // No rows came since the last final merge (no logs, no parts younger than that merge), so that
+    // the slices of final segments are complete. If unsure: false, and no series is pruned by them.
+    bool slices_trusted;
 };
 
 /*
@@ -119,8 +122,8 @@ size_t catalog_find(struct catalog *c, struct hash128 fingerprint, uint32_t *ids
 uint32_t catalog_id_next(struct catalog *c); // every id given out is below: `catalog_need`
 /*
  * Notes that a series has rows in the slices of `bits` (bit k: k-th 1/32 of the span). Lock-free,
- * cheap when already set. Series from before catalog_start count as having rows everywhere, until
- * a merge with `final` (nothing is known of their rows in parts).
+ * cheap when already set. Series from before catalog_start count as having rows everywhere,
+ * unless their segment is final (catalog_merge): then this adds to what it says.
  */
 void catalog_slices_set(struct catalog *c, uint32_t id, uint32_t bits);
 
@@ -142,9 +145,7 @@ MUST_CHECK bool catalog_freeze(struct catalog *c, uint64_t number, struct catalo
 /*
  * Writes all sealed segments and all that was put aside to one new segment, ids kept. final: the
  * partition has no more rows to come for these ids, so that slices may be trusted after a
- * restart. *out is NULL when there is nothing to merge. ERR_CORRUPT: an input is damaged.
- * A series may still get rows later (a late row): then the next merge must not be final, or the
- * caller gives the row's series a new id.
+ * restart, late rows apart. *out is NULL when there is nothing to merge or to correct. ERR_CORRUPT: an input is damaged.
  */
 MUST_CHECK bool catalog_merge(struct catalog *c, uint64_t number, bool final,
                               struct catalog_build **out, struct err *e);

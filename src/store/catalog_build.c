@@ -17,6 +17,7 @@ struct catalog_build {
     size_t replaced_count;
     char *path;
     bool written, installed;
+    bool extra; // slices of older series changed before this build, which takes them in
 };
 
 // Inputs as of now: what was put aside, and for a merge all sealed segments too.
@@ -56,6 +57,8 @@ void catalog_build_free(struct catalog_build *b)
         return;
     if (b->written && !b->installed)
         (void)!file_remove(b->path, &(struct err){ 0 }); // an orphan is deleted at the next open
+    if (b->extra && !b->installed)
+        catalog_slices_give_extra(b->catalog->slices);
     mutex_lock(&b->catalog->mu);
     b->catalog->building = false;
     mutex_unlock(&b->catalog->mu);
@@ -100,6 +103,16 @@ static bool build_write(struct catalog_build *b, uint64_t number, bool final, st
     return file_sync_dir(c->dir, e);
 }
 
+// One sealed segment that is as it should be, or nothing at all, needs no new file.
+static bool has_work(const struct catalog_build *b, bool final)
+{
+    const struct catalog_list *in = b->inputs;
+
+    if (in->n != 1 || in->v[0].live)
+        return in->n > 0;
+    return final && (b->extra || !segment_is_final(in->v[0].segment));
+}
+
 static bool run(struct catalog *c, uint64_t number, bool sealed, bool final,
                 struct catalog_build **out, struct err *e)
 {
@@ -108,10 +121,8 @@ static bool run(struct catalog *c, uint64_t number, bool sealed, bool final,
     if (!begin(c, e))
         return false;
     b = build_new(c, number, sealed);
-    // One sealed segment that is final already, or nothing at all: nothing to do.
-    const struct catalog_list *in = b->inputs;
-    if (in->n == 0 ||
-        (in->n == 1 && in->v[0].segment && (segment_is_final(in->v[0].segment) || !final))) {
+    b->extra = final && catalog_slices_take_extra(c->slices);
+    if (!has_work(b, final)) {
         *out = NULL;
         return true;
     }

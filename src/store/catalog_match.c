@@ -532,22 +532,19 @@ static bool filter_slices(struct catalog_view *v, struct scope *c, uint32_t slic
     uint32_t *list = room;
     size_t n = posset_list(s, c->source->n, list);
     struct segment *sealed = c->source->segment;
-    bool final = sealed && segment_is_final(sealed), ok = true;
     struct segment_slices cursor;
+    bool ok = true;
 
     posset_init(&kept, s->universe);
-    if (final)
+    if (sealed)
         segment_slices_init(&cursor, sealed, PAGE_KEEP);
     for (size_t i = 0; i < n && ok; i++) {
-        uint32_t bits;
-        if (final)
-            ok = segment_slices_read(&cursor, list[i], &bits, e);
-        else
-            bits = catalog_slices_of(v->slices, source_id(c->source, list[i]));
+        uint32_t bits = 0;
+        ok = source_slices(c->source, list[i], v->slices, &cursor, &bits, e);
         if (ok && bits & slices)
             posset_add_one(&kept, list[i]);
     }
-    if (final)
+    if (sealed)
         segment_slices_fini(&cursor);
     if (!ok)
         return false;

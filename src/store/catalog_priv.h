@@ -21,9 +21,14 @@ struct catalog_slices *catalog_slices_ref(struct catalog_slices *s);
 void catalog_slices_put(struct catalog_slices *s);                   // NULL is fine
 void catalog_slices_begin(struct catalog_slices *s, uint32_t first); // least id that is kept
 void catalog_slices_grow(struct catalog_slices *s, uint32_t id);     // room for this id
-// Bits of an id; all bits when nothing is known of it.
+// Whether all of an id's bits are here; else only those set since the start.
+bool catalog_slices_has_all(const struct catalog_slices *s, uint32_t id);
 uint32_t catalog_slices_of(const struct catalog_slices *s, uint32_t id);
-void catalog_slices_mark(struct catalog_slices *s, uint32_t id, uint32_t bits);
+// False: there is no room for the id yet.
+MUST_CHECK bool catalog_slices_mark(struct catalog_slices *s, uint32_t id, uint32_t bits);
+// Whether bits were set for ids from before the start; forgets it, or notes it again.
+bool catalog_slices_take_extra(struct catalog_slices *s);
+void catalog_slices_give_extra(struct catalog_slices *s);
 uint64_t catalog_slices_bytes(const struct catalog_slices *s);
 
 /* ---- sources: one segment as a reader sees it ---- */
@@ -70,7 +75,10 @@ static inline uint32_t source_id(const struct catalog_source *s, uint32_t positi
 }
 // Position of the first id >= id, at most n.
 uint32_t source_position(const struct catalog_source *s, uint32_t id);
-uint32_t source_slices(const struct catalog_view *v, const struct catalog_source *s, uint32_t id);
+// Slices of one series; the cursor is of the source's segment, NULL for a live one.
+MUST_CHECK bool source_slices(const struct catalog_source *s, uint32_t position,
+                              const struct catalog_slices *live, struct segment_slices *cursor,
+                              uint32_t *out, struct err *e);
 
 /*
  * Notes damage of one segment. True: go on without it; false: *e stays and the call fails (another

@@ -3,7 +3,8 @@
  *
  * A sparse array over ids in three levels (1024 × 1024 × 4096), so that a gap of
  * ids costs nothing and nothing ever moves. Appenders set bits without a lock. Of ids
- * from before the start nothing is known: the rows they had may be in parts.
+ * from before the start (`first`) only what came since is known here: the rest is in
+ * their segments, if these are final.
  */
 // SPDX-License-Identifier: Apache-2.0
 #include "base/mem.h"
@@ -19,7 +20,8 @@ struct mid {
 };
 struct catalog_slices {
     atomic_uint refs;
-    uint32_t first; // ids below it are not kept; constant once series are added
+    uint32_t first;    // ids from here on are kept whole; constant once series are added
+    atomic_bool extra; // bits were set for ids before it
     _Atomic uint64_t bytes;
     _Atomic(struct mid *) mid[TOP];
 };
@@ -81,20 +83,41 @@ static struct leaf *leaf_of(const struct catalog_slices *s, uint32_t id)
     return m ? atomic_load_explicit(&m->leaf[id >> 12 & (MID - 1)], memory_order_acquire) : NULL;
 }
 
-uint32_t catalog_slices_of(const struct catalog_slices *s, uint32_t id)
+bool catalog_slices_has_all(const struct catalog_slices *s, uint32_t id)
 {
-    struct leaf *l = id < s->first ? NULL : leaf_of(s, id);
-
-    // Relaxed: a row's bits were set before its batch became visible through a lock.
-    return l ? atomic_load_explicit(&l->bits[id & (LEAF - 1)], memory_order_relaxed) : UINT32_MAX;
+    return id >= s->first;
 }
 
-void catalog_slices_mark(struct catalog_slices *s, uint32_t id, uint32_t bits)
+uint32_t catalog_slices_of(const struct catalog_slices *s, uint32_t id)
 {
-    struct leaf *l = id < s->first ? NULL : leaf_of(s, id);
+    struct leaf *l = leaf_of(s, id);
 
-    if (l && (atomic_load_explicit(&l->bits[id & (LEAF - 1)], memory_order_relaxed) & bits) != bits)
-        atomic_fetch_or_explicit(&l->bits[id & (LEAF - 1)], bits, memory_order_relaxed);
+    // Relaxed: a row's bits were set before its batch became visible through a lock.
+    return l ? atomic_load_explicit(&l->bits[id & (LEAF - 1)], memory_order_relaxed) : 0;
+}
+
+bool catalog_slices_mark(struct catalog_slices *s, uint32_t id, uint32_t bits)
+{
+    struct leaf *l = leaf_of(s, id);
+
+    if (!l)
+        return false;
+    if ((atomic_load_explicit(&l->bits[id & (LEAF - 1)], memory_order_relaxed) & bits) == bits)
+        return true;
+    atomic_fetch_or_explicit(&l->bits[id & (LEAF - 1)], bits, memory_order_relaxed);
+    if (id < s->first)
+        atomic_store_explicit(&s->extra, true, memory_order_release); // take_extra acquires
+    return true;
+}
+
+bool catalog_slices_take_extra(struct catalog_slices *s)
+{
+    return atomic_exchange_explicit(&s->extra, false, memory_order_acq_rel);
+}
+
+void catalog_slices_give_extra(struct catalog_slices *s)
+{
+    atomic_store_explicit(&s->extra, true, memory_order_release);
 }
 
 uint64_t catalog_slices_bytes(const struct catalog_slices *s)

@@ -718,15 +718,6 @@ static bool read_key(struct source_state *s, uint32_t position, struct segment_k
     return true;
 }
 
-static bool read_slices(const struct build *b, struct source_state *s, uint32_t position,
-                        uint32_t *out, struct err *e)
-{
-    if (s->source->segment && segment_is_final(s->source->segment))
-        return segment_slices_read(&s->slices, position, out, e);
-    *out = catalog_slices_of(b->o->slices, source_id(s->source, position));
-    return true;
-}
-
 static bool add_series(struct build *b, struct block *k, struct source_state *s, uint32_t position,
                        struct err *e)
 {
@@ -734,7 +725,7 @@ static bool add_series(struct build *b, struct block *k, struct source_state *s,
 
     vec_reset(&k->row.v);
     if (!read_row(s, position, &k->row, e) || !read_key(s, position, &k->key[row], e) ||
-        !read_slices(b, s, position, &k->slices[row], e))
+        !source_slices(s->source, position, b->o->slices, &s->slices, &k->slices[row], e))
         return false;
     k->key[row].rank = b->rank[s->base + position];
     for (size_t i = 0; i < k->row.v.n; i++) {

@@ -214,6 +214,7 @@ bool segment_open(struct segment **out, const struct segment_options *o, struct 
     s->any_bytes = part_section_bytes(s->part, SEGMENT_ANY);
     if (!read_meta(s, e) || !read_names(s, e))
         return false;
+    s->final = s->final && !o->slices_stale;
     s->info.series = s->count;
     *out = TAKE(s);
     return true;

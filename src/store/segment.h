@@ -34,6 +34,7 @@ struct segment_options {
     struct page_cache *cache;
     uint64_t place;                       // hash of tenant and partition
     uint64_t uid;                         // distinguishes segments in caches
+    bool slices_stale;                    // the file's slices are not to be trusted
     const struct catalog_segment *expect; // number, ids, bytes and crc must be these
 };
 // Errors: ERR_IO, ERR_NOT_FOUND, ERR_CORRUPT.
