@@ -36,8 +36,8 @@
 #define CHOOSE_1_(a, b, op, id) CHOOSE_2_(a, b, op, id)
 #undef MIN
 #undef MAX
-#define MIN(a, b)               CHOOSE_1_(a, b, <, __COUNTER__)
-#define MAX(a, b)               CHOOSE_1_(a, b, >, __COUNTER__)
+#define MIN(a, b) CHOOSE_1_(a, b, <, __COUNTER__)
+#define MAX(a, b) CHOOSE_1_(a, b, >, __COUNTER__)
 
 #define OWNED(release) __attribute__((cleanup(release##_owned_)))
 #define OWN_DEFINE(type, release)                                  \

@@ -132,16 +132,20 @@ static bool use_key(SSL_CTX *ctx, struct str pem, struct err *e)
     return true;
 }
 
-static bool use_pair(SSL_CTX *ctx, struct arena *a, const char *cert_file, const char *key_file,
-                     struct str cert, struct str key, struct err *e)
-{
-    struct str cert_pem, key_pem;
+struct pair { // files, or inline texts where there is none
+    const char *cert_file, *key_file;
+    struct str cert, key;
+};
 
-    if (!read_pem(a, cert_file, cert, &cert_pem, e) || !read_pem(a, key_file, key, &key_pem, e))
+static bool use_pair(SSL_CTX *ctx, struct arena *a, const struct pair *p, struct err *e)
+{
+    struct str cert, key;
+
+    if (!read_pem(a, p->cert_file, p->cert, &cert, e) || !read_pem(a, p->key_file, p->key, &key, e))
         return false;
-    if (!use_certs(ctx, cert_pem, e))
-        return cert_file ? err_wrap(e, "%s", cert_file) : false;
-    return use_key(ctx, key_pem, e) || (key_file ? err_wrap(e, "%s", key_file) : false);
+    if (!use_certs(ctx, cert, e))
+        return p->cert_file ? err_wrap(e, "%s", p->cert_file) : false;
+    return use_key(ctx, key, e) || (p->key_file ? err_wrap(e, "%s", p->key_file) : false);
 }
 
 // names: the certificates are also what a server tells its clients to choose from.
@@ -238,8 +242,8 @@ bool http_tls_new(struct http_tls **out, const struct tls_client_options *o, str
         SSL_CTX_set_default_verify_paths(ctx);
     else if (!trust(ctx, ca, false, e))
         return o->ca_file ? err_wrap(e, "%s", o->ca_file) : false;
-    if ((o->cert_file || o->cert.n) &&
-        !use_pair(ctx, &a, o->cert_file, o->key_file, o->cert, o->key, e))
+    const struct pair pair = { o->cert_file, o->key_file, o->cert, o->key };
+    if ((o->cert_file || o->cert.n) && !use_pair(ctx, &a, &pair, e))
         return err_wrap(e, "unable to use specified client cert");
     SSL_CTX_set_alpn_protos(ctx, alpn, sizeof alpn - 1);
     SSL_CTX_set_verify(ctx, o->insecure_skip_verify ? SSL_VERIFY_NONE : SSL_VERIFY_PEER,
@@ -360,8 +364,9 @@ bool tls_server_new(struct http_tls **out, const struct tls_server_options *o, s
     OWNED(arena_fini) struct arena a = { 0 };
     struct str ca;
 
-    if (!use_pair(ctx, &a, o->cert_file, o->key_file, o->cert, o->key, e) ||
-        !read_pem(&a, o->client_ca_file, o->client_ca, &ca, e))
+    const struct pair pair = { o->cert_file, o->key_file, o->cert, o->key };
+
+    if (!use_pair(ctx, &a, &pair, e) || !read_pem(&a, o->client_ca_file, o->client_ca, &ca, e))
         return false;
     if (ca.n && !trust(ctx, ca, true, e))
         return err_wrap(e, "client CA");
