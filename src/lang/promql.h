@@ -26,8 +26,10 @@ enum {
 };
 
 enum promql_type { PROMQL_NONE, PROMQL_SCALAR, PROMQL_VECTOR, PROMQL_MATRIX, PROMQL_STRING };
-const char *promql_type_name(enum promql_type t); // "instant vector", "range vector", …
-const char *promql_type_word(enum promql_type t); // "vector", "matrix", …, as the API says
+// As people say: "instant vector", "range vector", ….
+const char *promql_type_name(enum promql_type t);
+// As the API says: "vector", "matrix", ….
+const char *promql_type_word(enum promql_type t);
 
 enum promql_kind {
     PROMQL_NUMBER, PROMQL_TEXT, PROMQL_SELECTOR, PROMQL_RANGE, PROMQL_SUBQUERY,
@@ -40,6 +42,7 @@ enum promql_op {
     PROMQL_TRIM_UPPER, PROMQL_TRIM_LOWER,                             // </ and >/ of histograms
     PROMQL_AND, PROMQL_OR, PROMQL_UNLESS,
 };
+// As it is written: "+", "atan2", "</", ….
 const char *promql_op_text(enum promql_op op);
 static inline bool promql_op_is_comparison(enum promql_op op)
 {
@@ -54,6 +57,7 @@ enum promql_agg {
     AGG_SUM, AGG_AVG, AGG_MIN, AGG_MAX, AGG_GROUP, AGG_COUNT, AGG_STDDEV, AGG_STDVAR, AGG_TOPK,
     AGG_BOTTOMK, AGG_QUANTILE, AGG_COUNT_VALUES, AGG_LIMITK, AGG_LIMIT_RATIO,
 };
+// As it is written: "sum", "count_values", ….
 const char *promql_agg_name(enum promql_agg a);
 
 enum promql_card { CARD_ONE_TO_ONE, CARD_MANY_TO_ONE, CARD_ONE_TO_MANY, CARD_MANY_TO_MANY };
@@ -165,6 +169,7 @@ struct promql_function {
     unsigned flags;
     unsigned id; // enum promql_fn: the engine's dispatch
 };
+// The row of this exact name, NULL: no such function.
 const struct promql_function *promql_function_find(struct str name);
 
 #define PROMQL_FUNCTIONS(X)                                                                        \
@@ -213,6 +218,7 @@ struct promql {
  * both cases and holds no tree after a failure.
  */
 MUST_CHECK bool promql_parse(struct arena *a, struct str text, struct promql *q, struct err *e);
+// Frees the regexes and empties q; the tree, in the arena, must not be matched with any more.
 void promql_fini(struct promql *q);
 OWN_DEFINE_FINI(struct promql, promql_fini)
 
@@ -232,10 +238,16 @@ MUST_CHECK bool promql_parse_selector(struct arena *a, struct str text, struct p
 MUST_CHECK bool promql_resolve_durations(struct promql *q, int64_t start_ms, int64_t end_ms,
                                          int64_t step_ms, struct err *e);
 
-void promql_print(struct buf *b, const struct promql_node *n);  // canonical, one line
-void promql_pretty(struct buf *b, const struct promql_node *n); // as format_query, several lines
+/*
+ * Printers take a tree without errors. Canonical, in one line; parsing that gives a tree that prints
+ * the same, except for ranges under a millisecond, which print as 0s.
+ */
+void promql_print(struct buf *b, const struct promql_node *n);
+// As format_query and promtool promql format: over several lines where one would be too long.
+void promql_pretty(struct buf *b, const struct promql_node *n);
 // As promql_pretty with another width than PROMQL_PRETTY_WIDTH: longer nodes are split.
 void promql_pretty_width(struct buf *b, const struct promql_node *n, size_t width);
+// The source form of a duration expression.
 void promql_print_duration(struct buf *b, const struct promql_duration *d);
 // The tree as /api/v1/parse_query gives it, as the writer's next value.
 void promql_json(struct json_writer *w, const struct promql_node *n);

@@ -19,6 +19,7 @@ static void expect_type(struct parser *p, struct promql_node *n, enum promql_typ
 
 static enum promql_type check_aggregate(struct parser *p, struct promql_node *n)
 {
+    assert(n->aggregate.expr); // else the parse was not clean
     expect_type(p, n->aggregate.expr, PROMQL_VECTOR, "aggregation expression");
     if (n->aggregate.param)
         expect_type(p, n->aggregate.param,
@@ -35,6 +36,7 @@ static void operator_span(const struct parser *p, const struct promql_node *n, u
 {
     uint32_t from = n->binary.lhs->end, to = n->binary.rhs->start - 1;
 
+    assert(n->binary.rhs->start > 0); // an operator comes first
     while (from < p->text.n && byte_is_space((unsigned char)p->text.p[from]))
         from++;
     while (to > 0 && byte_is_space((unsigned char)p->text.p[to]))
@@ -126,6 +128,7 @@ static void check_arg_count(struct parser *p, const struct promql_node *n, size_
     const struct promql_function *fn = n->call.fn;
     size_t got = n->call.arg_count, least = declared - (fn->variadic != 0);
 
+    assert(fn->variadic == 0 || declared > 0);
     if (fn->variadic == 0) {
         if (got != declared)
             promql_report(p, n->start, n->end,
@@ -191,6 +194,7 @@ static enum promql_type check_call(struct parser *p, struct promql_node *n)
 {
     const struct promql_function *fn = n->call.fn;
     size_t declared = 0;
+    assert(fn);
     bool info = fn->id == FN_info && n->call.arg_count > 1;
 
     while (declared < PROMQL_ARGS_MAX && fn->args[declared] != PROMQL_NONE)
@@ -295,6 +299,8 @@ static enum promql_type check_node(struct parser *p, struct promql_node *n)
 
 enum promql_type promql_check(struct parser *p, struct promql_node *n)
 {
+    assert(n->height <= PROMQL_HEIGHT_MAX); // bounds this recursion and all later ones
     n->type = check_node(p, n);
+    assert(n->type != PROMQL_NONE);
     return n->type;
 }

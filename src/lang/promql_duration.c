@@ -29,6 +29,7 @@ int64_t promql_duration_literal_ms(const struct promql_duration *d)
 {
     double ns = round(d->seconds * 1e9);
 
+    assert(promql_duration_is_literal(d));
     if (!(ns > -0x1p63))
         return isnan(ns) ? 0 : INT64_MIN / 1000000;
     return ns >= 0x1p63 ? INT64_MAX / 1000000 : (int64_t)ns / 1000000;
@@ -312,6 +313,7 @@ static bool evaluate(const struct promql_duration *d, const struct duration_time
 {
     double a = 0, b = 0;
 
+    assert(!d->b || d->a);
     if (d->a && !evaluate(d->a, t, &a, e))
         return false;
     if (d->b && !evaluate(d->b, t, &b, e))

@@ -24,6 +24,7 @@ uint32_t promql_lex_rune(struct lexer *l)
 
 void promql_lex_emit(struct lexer *l, enum tok t)
 {
+    assert(l->start <= l->pos && l->pos <= l->n);
     *l->out = (struct token){ t, l->start, lex_word_so_far(l) };
     l->start = l->pos;
     l->scanned = true;
@@ -720,6 +721,7 @@ static enum lex_mode lex_step(struct lexer *l)
 
 void promql_lex_next(struct lexer *l, struct token *out)
 {
+    assert(l->pos <= l->n);
     l->out = out;
     l->scanned = false;
     while (!l->scanned)

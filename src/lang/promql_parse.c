@@ -207,7 +207,8 @@ static struct promql_node *parse_call(struct parser *p, const struct token *name
 {
     struct arguments args = { 0 };
 
-    promql_take(p); // the parenthesis
+    struct token open = promql_take(p);
+    assert(open.t == T_LEFT_PAREN);
     if (!parse_arguments(p, &args))
         return NULL;
     struct promql_node *n = promql_node_new(p, PROMQL_CALL, name->pos, p->last_closing);
@@ -313,6 +314,7 @@ static struct promql_node *parse_aggregate(struct parser *p, const struct token 
         promql_unexpected(p, "aggregation", NULL);
         args.v.n = 0;
     }
+    assert(!p->aborted);
     n->end = overread ? previous_right_paren(p) : p->last_closing;
     size_t want = agg_has_param(n->aggregate.op) ? 2 : 1;
     if (args.v.n == 0) {

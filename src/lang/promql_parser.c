@@ -30,6 +30,7 @@ void promql_parser_fini(struct parser *p)
 
 void promql_report_text(struct parser *p, uint32_t start, uint32_t end, struct str message)
 {
+    assert(message.n > 0 && start <= p->text.n);
     if (p->errors.n < ERRORS_MAX)
         *vec_push_in(p->a, &p->errors) = (struct promql_error){ start, end, message };
 }
@@ -177,6 +178,7 @@ bool promql_result(struct parser *p, struct promql *q, struct err *e)
 {
     OWNED(buf_fini) struct buf b = { 0 };
 
+    assert(p->depth == 0);
     q->text = p->text;
     q->errors = p->errors.v;
     q->error_count = p->errors.n;

@@ -205,6 +205,7 @@ static struct promql_node *new_range(struct parser *p, struct promql_node *below
                                      const struct token *open, struct promql_duration *range)
 {
     struct token close = promql_take(p);
+    assert(close.t == T_RIGHT_BRACKET);
     struct promql_node *n = promql_node_new(p, PROMQL_RANGE, below->start, p->last_closing);
 
     check_range(p, below, open->pos, token_end(&close));
@@ -221,6 +222,7 @@ static struct promql_node *new_subquery(struct parser *p, struct promql_node *be
                                         struct promql_duration *range, struct promql_duration *step)
 {
     struct token close = promql_take(p);
+    assert(close.t == T_RIGHT_BRACKET);
     struct promql_node *n = promql_node_new(p, PROMQL_SUBQUERY, below->start, token_end(&close));
 
     n->subquery.expr = below;

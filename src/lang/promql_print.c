@@ -325,6 +325,7 @@ static void print_node(const struct printer *pr, const struct promql_node *n);
 
 static void print_call(const struct printer *pr, const struct promql_node *n)
 {
+    assert(n->call.fn);
     buf_str(pr->b, str_c(n->call.fn->name));
     buf_char(pr->b, '(');
     for (size_t i = 0; i < n->call.arg_count && !is_full(pr); i++) {
@@ -337,6 +338,7 @@ static void print_call(const struct printer *pr, const struct promql_node *n)
 
 static void print_aggregate(const struct printer *pr, const struct promql_node *n)
 {
+    assert(n->aggregate.expr);
     print_aggregate_op(pr, n);
     buf_char(pr->b, '(');
     if (n->aggregate.param) {

@@ -92,24 +92,39 @@ struct lexer {
 void promql_lex_next(struct lexer *l, struct token *out);
 // The token of a keyword in any case of letters; T_IDENTIFIER when it is none. inf, nan: T_NUMBER.
 enum tok promql_lex_keyword(struct str word);
-const char *promql_tok_text(enum tok t); // as upstream names it, NULL: has no fixed text
+// The token as upstream writes it; NULL for one whose text varies.
+const char *promql_tok_text(enum tok t);
 
 // Appends the token as messages show it: identifier "x", <op:+>, end of input, ….
 void promql_buf_token(struct buf *b, const struct token *t);
 
-// Used by the lexer's files.
-enum lex_mode promql_lex_fail(struct lexer *l, struct str message); // emits T_ERROR
-#define lex_error(l, ...) promql_lex_fail((l), arena_printf((l)->a, __VA_ARGS__))
-struct str promql_lex_quoted_rune(struct lexer *l, uint32_t r); // Go's %q of a rune: 'x'
-void promql_lex_emit(struct lexer *l, enum tok t);
-uint32_t promql_lex_rune(struct lexer *l); // consumes a code point; LEX_EOF at the end
-enum lex_mode promql_lex_number(struct lexer *l);
-enum lex_mode promql_lex_word(struct lexer *l);
-enum lex_mode promql_lex_space(struct lexer *l);
-enum lex_mode promql_lex_values(struct lexer *l);
-enum lex_mode promql_lex_histogram(struct lexer *l);
-enum lex_mode promql_lex_buckets(struct lexer *l);
+/*
+ * The lexer's own: each function of a mode reads on from pos, emits at most one token and returns
+ * the mode to go on with. A token is what lies between start and pos.
+ */
 #define LEX_EOF UINT32_MAX
+
+// Emits T_ERROR with a message that lives in the arena; nothing is read after it.
+enum lex_mode promql_lex_fail(struct lexer *l, struct str message);
+#define lex_error(l, ...) promql_lex_fail((l), arena_printf((l)->a, __VA_ARGS__))
+// Go's %q of a code point: 'x'. LEX_EOF shows as U+FFFD. The text is a constant or in the arena.
+struct str promql_lex_quoted_rune(struct lexer *l, uint32_t r);
+// Emits what was read as a token of this kind.
+void promql_lex_emit(struct lexer *l, enum tok t);
+// Consumes a code point; LEX_EOF at the end, RUNE_BAD for a byte that is no UTF-8.
+uint32_t promql_lex_rune(struct lexer *l);
+// A number without a unit, as in series lines.
+enum lex_mode promql_lex_number(struct lexer *l);
+// A keyword or a name; a letter or a colon is next.
+enum lex_mode promql_lex_word(struct lexer *l);
+// Skips white space: emits nothing.
+enum lex_mode promql_lex_space(struct lexer *l);
+// The values of a series line.
+enum lex_mode promql_lex_values(struct lexer *l);
+// Inside {{…}}, and the operator right behind it.
+enum lex_mode promql_lex_histogram(struct lexer *l);
+// Inside the brackets of a histogram literal.
+enum lex_mode promql_lex_buckets(struct lexer *l);
 
 static inline int lex_peek(const struct lexer *l)
 {
@@ -157,15 +172,21 @@ struct parser {
 
 enum miss { MISS_DROPPED, MISS_ERROR, MISS_ABORT };
 
+// The text must live as long as the tree. At most 2 GiB, which the entry points see to.
 void promql_parser_init(struct parser *p, struct arena *a, struct str text);
-void promql_parser_fini(struct parser *p); // frees the regexes, unless they were taken
+// Frees the regexes, unless promql_result() has passed them on.
+void promql_parser_fini(struct parser *p);
+// The kind of the next token, read if it was not yet; p->tok is the token itself.
 enum tok promql_peek(struct parser *p);
-struct token promql_take(struct parser *p); // the token peeked at
+// The token peeked at is used up.
+struct token promql_take(struct parser *p);
+// The token peeked at does not fit here: see the head of this file.
 enum miss promql_miss(struct parser *p);
 // Takes a token of this kind; false: falls back.
 bool promql_expect(struct parser *p, enum tok t, struct token *out);
 // Adds "unexpected <token> in <context>, expected <expected>"; either may be NULL.
 void promql_unexpected(struct parser *p, const char *context, const char *expected);
+// Adds an error with this span; the text lives in the arena. Beyond a limit errors are dropped.
 void promql_report_text(struct parser *p, uint32_t start, uint32_t end, struct str message);
 #define promql_report(p, start, end, ...)                                                           \
     promql_report_text((p), (start), (end), arena_printf((p)->a, __VA_ARGS__))
@@ -176,22 +197,29 @@ void promql_report_text(struct parser *p, uint32_t start, uint32_t end, struct s
 struct str promql_quoted(struct parser *p, struct str s);
 // False, with an error and the parse aborted, when constructs are nested too deeply.
 bool promql_enter(struct parser *p);
+// Undoes a promql_enter() that gave true.
 void promql_leave(struct parser *p);
 // Drops what follows a whole query, adding its lexical errors. True when nothing was wrong.
 bool promql_finish(struct parser *p);
 // What the result is: fills *e from the first error. True when there is none.
 MUST_CHECK bool promql_result(struct parser *p, struct promql *q, struct err *e);
+// Appends "1:7: parse error: …" with the position in text.
 void promql_buf_error(struct buf *b, struct str text, const struct promql_error *pe);
 
 /* ---- literals ---- */
 
+// What a string token stands for, in the text itself or in the arena. The lexer has checked it.
 struct str promql_unquote(struct parser *p, struct str quoted);
-double promql_number_value(struct parser *p, const struct token *t);  // T_NUMBER, T_DURATION
+// The value of a T_NUMBER, or of a T_DURATION in seconds; reports what is none.
+double promql_number_value(struct parser *p, const struct token *t);
+// Whole seconds plus the fraction, rounded as Go's Duration.Seconds.
 double promql_seconds_of_ms(int64_t ms);
 
 /* ---- rules ---- */
 
-struct promql_node *promql_rule_expr(struct parser *p, int precedence_min); // NULL: falls back
+// An expression of operators that bind at least so tightly; 0: any. NULL: falls back.
+struct promql_node *promql_rule_expr(struct parser *p, int precedence_min);
+// A zeroed node of height 1.
 struct promql_node *promql_node_new(struct parser *p, enum promql_kind kind, uint32_t start, uint32_t end);
 // A tree over `below` (may be NULL) grows by one level.
 void promql_node_raise(struct parser *p, struct promql_node *n, const struct promql_node *below);
@@ -203,16 +231,24 @@ struct strs {
 bool promql_rule_grouping(struct parser *p, struct strs *out);
 // A metric name, already taken, and braces, if they follow; or braces alone (name NULL).
 struct promql_node *promql_rule_selector(struct parser *p, const struct token *name);
+// Words that may be metric names, resp. labels of a grouping: most keywords are.
 bool promql_tok_is_metric(enum tok t);
+// See above.
 bool promql_tok_is_label(enum tok t);
 // What follows an expression: [range], [range:step], offset, @, anchored, smoothed.
 bool promql_tok_is_postfix(enum tok t);
+// One of them; the word or bracket is next. What it applies to, or a node over it; NULL: falls back.
 struct promql_node *promql_rule_postfix(struct parser *p, struct promql_node *n);
-void promql_duration_begin(struct parser *p); // forgets how long the one before was
+// Starts to count the parts of another duration.
+void promql_duration_begin(struct parser *p);
 // A duration inside brackets, resp. behind `offset`; NULL: falls back.
 struct promql_duration *promql_rule_duration(struct parser *p, int precedence_min);
+// Fewer operators belong to it than inside brackets: see its definition.
 struct promql_duration *promql_rule_offset_duration(struct parser *p);
+// Milliseconds of a literal, saturating.
 int64_t promql_duration_literal_ms(const struct promql_duration *d);
+// A number or a duration without operators, whose value is known before evaluation.
 bool promql_duration_is_literal(const struct promql_duration *d);
 
+// Sets the type of n and of all below it; reports what does not fit. Only after a clean parse.
 enum promql_type promql_check(struct parser *p, struct promql_node *n);

@@ -285,6 +285,7 @@ static void parse_series(struct parser *p, struct promql_series_line *out)
             return;
         promql_unexpected(p, "series values", NULL);
     }
+    assert(s.values.n <= PROMQL_SEQ_MAX);
     out->v = s.values.v;
     out->n = s.values.n;
     promql_finish(p);
