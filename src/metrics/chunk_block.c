@@ -365,29 +365,33 @@ void block_builder_finish(struct block_builder *b, struct buf *out)
 
 /* ---- reading ---- */
 
-// The columns stay as they are unpacked; a chunk's descriptor is put together when it is wanted.
+// What is known of every chunk, half a cache line: reading many parts at once, these must stay near.
+struct chunk_head {
+    uint64_t first;
+    uint32_t id, time, value_first;
+    uint16_t time_start, n, form, slot; // chunk i is number slot of those with a payload
+    uint16_t ref;
+    uint8_t chain;
+    bool known; // k and used are there
+};
+static_assert(sizeof(struct chunk_head) == 32, "two per cache line");
+
+struct chunk_payload { // of chunks with a payload only
+    uint64_t gcd, base;
+    uint32_t offset, used; // used: payload bytes of the integers, once known
+    uint16_t patches, exceptions, chunk;
+    uint8_t width, shift;
+};
+static_assert(sizeof(struct chunk_payload) == 32, "two per cache line");
+
 struct block_reader {
-    size_t chunks;
+    size_t chunks, payloads;
     const uint8_t *payload;
-    uint64_t id[BLOCK_CHUNKS_MAX], n[BLOCK_CHUNKS_MAX], time[BLOCK_CHUNKS_MAX],
-        time_start[BLOCK_CHUNKS_MAX], form[BLOCK_CHUNKS_MAX], first[BLOCK_CHUNKS_MAX];
-    uint32_t value_first[BLOCK_CHUNKS_MAX + 1];
-    uint16_t ref[BLOCK_CHUNKS_MAX];
-    uint8_t chain[BLOCK_CHUNKS_MAX];
-
-    // Of the chunks with a payload only: chunk i is number slot[i] of them.
-    size_t payloads;
-    uint16_t slot[BLOCK_CHUNKS_MAX];
-    uint16_t chunk_of[BLOCK_CHUNKS_MAX];
-    uint64_t width[BLOCK_CHUNKS_MAX], scale[BLOCK_CHUNKS_MAX], gcd[BLOCK_CHUNKS_MAX],
-        patches[BLOCK_CHUNKS_MAX], exceptions[BLOCK_CHUNKS_MAX], base[BLOCK_CHUNKS_MAX],
-        extra[BLOCK_CHUNKS_MAX];
-    uint32_t offset[BLOCK_CHUNKS_MAX + 1]; // of the payload
-
-    uint64_t *k; // integers of all chunks, filled as wanted
+    struct chunk_head head[BLOCK_CHUNKS_MAX];
+    struct chunk_payload slot[BLOCK_CHUNKS_MAX + 1]; // one more: where the last payload ends
+    bool wanted[BLOCK_CHUNKS_MAX]; // while opening: slots that have a value in a column
+    uint64_t *k;                   // integers of all chunks, filled as wanted
     size_t k_cap;
-    bool known[BLOCK_CHUNKS_MAX];    // k and used are there
-    uint32_t used[BLOCK_CHUNKS_MAX]; // payload bytes of the integers
 };
 
 struct block_reader *block_reader_new(void)
@@ -441,66 +445,71 @@ static bool form_is_valid(uint64_t form)
 
 static bool get_ids(struct block_reader *r, struct bytes *b, size_t n)
 {
-    uint64_t id = bytes_varint(b), any = 0;
+    uint64_t v[BLOCK_CHUNKS_MAX], id = bytes_varint(b), any = 0;
 
-    if (b->bad || id > UINT32_MAX || !get_column(b, r->id, n))
+    if (b->bad || id > UINT32_MAX || !get_column(b, v, n))
         return false;
     for (size_t i = 0; i < n; i++) {
-        any |= r->id[i];
-        r->id[i] = id += r->id[i];
+        any |= v[i];
+        id += v[i];
+        r->head[i].id = (uint32_t)id;
     }
     return !(any >> 32) && id <= UINT32_MAX;
 }
 
 static bool get_lengths(struct block_reader *r, struct bytes *b, size_t n)
 {
-    uint64_t any = 0;
+    uint64_t v[BLOCK_CHUNKS_MAX], any = 0;
     uint32_t values = 0;
 
-    if (!get_column(b, r->n, n))
+    if (!get_column(b, v, n))
         return false;
     for (size_t i = 0; i < n; i++) {
-        any |= r->n[i] - 1;
-        r->value_first[i] = values;
-        values += (uint32_t)r->n[i];
+        any |= v[i] - 1;
+        r->head[i].n = (uint16_t)v[i];
+        r->head[i].value_first = values;
+        values += (uint32_t)v[i];
     }
-    r->value_first[n] = values;
     static_assert(CHUNK_VALUES_MAX == 512, "n − 1 has nine bits");
     return !(any >> 9) && values <= BLOCK_VALUES_MAX;
 }
 
 static bool get_times(struct block_reader *r, struct bytes *b, size_t n)
 {
-    uint64_t time = 0, any = 0, any_start = 0;
+    uint64_t v[BLOCK_CHUNKS_MAX], start[BLOCK_CHUNKS_MAX], time = 0, any = 0, any_start = 0;
 
-    if (!get_column(b, r->time, n) || !get_column(b, r->time_start, n))
+    if (!get_column(b, v, n) || !get_column(b, start, n))
         return false;
     for (size_t i = 0; i < n; i++) {
-        r->time[i] = time += (uint64_t)unzigzag(r->time[i]);
+        time += (uint64_t)unzigzag(v[i]);
         any |= time;
-        any_start |= r->time_start[i];
+        any_start |= start[i];
+        r->head[i].time = (uint32_t)time;
+        r->head[i].time_start = (uint16_t)start[i];
     }
     return !(any >> 32) && !(any_start >> 9);
 }
 
 static bool get_forms(struct block_reader *r, struct bytes *b, size_t n)
 {
+    uint64_t v[BLOCK_CHUNKS_MAX];
     size_t payloads = 0;
 
-    if (!get_column(b, r->form, n))
+    if (!get_column(b, v, n))
         return false;
     for (size_t i = 0; i < n; i++) {
-        if (!form_is_valid(r->form[i]))
+        if (!form_is_valid(v[i]))
             return false;
-        r->slot[i] = (uint16_t)payloads;
-        r->chunk_of[payloads] = (uint16_t)i;
-        payloads += form_has_payload(r->form[i]);
+        r->head[i].form = (uint16_t)v[i];
+        r->head[i].slot = (uint16_t)payloads;
+        r->slot[payloads].chunk = (uint16_t)i;
+        payloads += form_has_payload(v[i]);
     }
     r->payloads = payloads;
     return true;
 }
 
-// A column of some of the chunks with a payload, spread to the slots that want it; others: rest.
+// A column of some of n slots, spread to those that want it; the others get `rest`.
 static bool get_some(struct bytes *b, size_t n, const bool *wanted, uint64_t *out, uint64_t rest)
 {
     uint64_t v[BLOCK_CHUNKS_MAX];
@@ -519,98 +528,108 @@ static bool get_some(struct bytes *b, size_t n, const bool *wanted, uint64_t *ou
 
 static bool get_scales(struct block_reader *r, struct bytes *b, size_t n)
 {
-    bool wanted[BLOCK_CHUNKS_MAX];
-    uint64_t any = 0;
+    uint64_t width[BLOCK_CHUNKS_MAX], scale[BLOCK_CHUNKS_MAX], gcd[BLOCK_CHUNKS_MAX], any = 0;
+    bool *wanted = r->wanted;
 
-    if (!get_column(b, r->width, n) || !get_column(b, r->scale, n))
+    if (!get_column(b, width, n) || !get_column(b, scale, n))
         return false;
     for (size_t i = 0; i < n; i++) {
-        if (r->width[i] > CHUNK_WIDTH_MAX && r->width[i] != 64)
+        if (width[i] > CHUNK_WIDTH_MAX && width[i] != 64)
             return false;
-        wanted[i] = r->scale[i] >> 6 & 1;
-        any |= r->scale[i];
+        wanted[i] = scale[i] >> 6 & 1;
+        any |= scale[i];
     }
-    if (any >> 7 || !get_some(b, n, wanted, r->gcd, (uint64_t)-1))
+    if (any >> 7 || !get_some(b, n, wanted, gcd, (uint64_t)-1))
         return false;
     for (size_t i = 0; i < n; i++) {
-        r->gcd[i] = 2 * r->gcd[i] + 3; // of the rest: 1
-        r->scale[i] &= 63;
+        r->slot[i].width = (uint8_t)width[i];
+        r->slot[i].shift = scale[i] & 63;
+        r->slot[i].gcd = 2 * gcd[i] + 3; // of the rest: 1
     }
     return true;
 }
 
 static bool get_bases(struct block_reader *r, struct bytes *b, size_t n)
 {
-    bool wanted[BLOCK_CHUNKS_MAX];
+    uint64_t patches[BLOCK_CHUNKS_MAX], exceptions[BLOCK_CHUNKS_MAX], base[BLOCK_CHUNKS_MAX];
+    bool *wanted = r->wanted;
 
-    if (!get_column(b, r->patches, n) || !get_column(b, r->exceptions, n))
+    if (!get_column(b, patches, n) || !get_column(b, exceptions, n))
         return false;
     for (size_t i = 0; i < n; i++) {
-        uint64_t values = r->n[r->chunk_of[i]];
+        const struct chunk_head *h = &r->head[r->slot[i].chunk];
 
-        if (r->patches[i] >= values || r->exceptions[i] > values)
+        if (patches[i] >= h->n || exceptions[i] > h->n)
             return false;
-        wanted[i] = !form_is_zigzag(r->form[r->chunk_of[i]]);
+        wanted[i] = !form_is_zigzag(h->form);
+        r->slot[i].patches = (uint16_t)patches[i];
+        r->slot[i].exceptions = (uint16_t)exceptions[i];
     }
-    if (!get_some(b, n, wanted, r->base, 0))
+    if (!get_some(b, n, wanted, base, 0))
         return false;
     for (size_t i = 0; i < n; i++)
-        r->base[i] = (uint64_t)unzigzag(r->base[i]);
+        r->slot[i].base = (uint64_t)unzigzag(base[i]);
     return true;
 }
 
 static bool get_offsets(struct block_reader *r, struct bytes *b, size_t n, size_t payload_bytes)
 {
-    bool wanted[BLOCK_CHUNKS_MAX];
-    uint64_t offset = 0;
+    uint64_t extra[BLOCK_CHUNKS_MAX], offset = 0;
+    bool *wanted = r->wanted;
 
     for (size_t i = 0; i < n; i++)
-        wanted[i] = r->patches[i] || r->exceptions[i] ||
-                    form_domain(r->form[r->chunk_of[i]]) >= DOMAIN_ULPS;
-    if (!get_some(b, n, wanted, r->extra, 0))
+        wanted[i] = r->slot[i].patches || r->slot[i].exceptions ||
+                    form_domain(r->head[r->slot[i].chunk].form) >= DOMAIN_ULPS;
+    if (!get_some(b, n, wanted, extra, 0))
         return false;
     for (size_t i = 0; i < n; i++) {
-        r->offset[i] = (uint32_t)offset;
-        if (r->extra[i] > payload_bytes)
+        r->slot[i].offset = (uint32_t)offset;
+        if (extra[i] > payload_bytes)
             return false;
-        offset += packed_bytes(r->n[r->chunk_of[i]] - 1, (unsigned)r->width[i]) + r->extra[i];
+        offset += packed_bytes(r->head[r->slot[i].chunk].n - 1u, r->slot[i].width) + extra[i];
         if (offset > payload_bytes)
             return false;
     }
-    r->offset[n] = (uint32_t)offset;
+    r->slot[n].offset = (uint32_t)offset;
     return true;
 }
 
-static uint16_t reader_twin(const struct block_reader *r, size_t i)
+static uint16_t reader_twin(const struct chunk_head *h, size_t i)
 {
     size_t stop = i > CHUNK_REF_BACK ? i - CHUNK_REF_BACK : 0;
 
     for (size_t j = i; j-- > stop;)
-        if (r->time[j] == r->time[i] && r->n[j] == r->n[i] && r->time_start[j] == r->time_start[i])
+        if (h[j].time == h[i].time && h[j].n == h[i].n && h[j].time_start == h[i].time_start)
             return (uint16_t)j;
     return NO_REF;
 }
 
 static bool get_firsts(struct block_reader *r, struct bytes *b, size_t n)
 {
-    if (!get_column(b, r->first, n))
+    uint64_t v[BLOCK_CHUNKS_MAX];
+
+    if (!get_column(b, v, n))
         return false;
     for (size_t i = 0; i < n; i++) {
-        unsigned domain = form_domain(r->form[i]);
+        struct chunk_head *h = &r->head[i];
+        unsigned domain = form_domain(h->form);
 
-        r->ref[i] = NO_REF;
-        r->chain[i] = 0;
-        if (LIKELY(form_mode(r->form[i]) < MODE_REF)) {
-            r->first[i] = chunk_first_unpack((uint8_t)domain, r->first[i]);
-        } else if (form_mode(r->form[i]) == MODE_REF) {
-            uint16_t twin = reader_twin(r, i);
-
-            if (twin == NO_REF || !form_has_payload(r->form[twin]) ||
-                form_domain(r->form[twin]) != domain || r->chain[twin] >= CHUNK_CHAIN_MAX)
+        h->ref = NO_REF;
+        h->chain = 0;
+        h->known = false;
+        h->first = v[i];
+        if (LIKELY(form_mode(h->form) < MODE_REF)) {
+            h->first = chunk_first_unpack((uint8_t)domain, v[i]);
+        } else if (form_mode(h->form) == MODE_REF) {
+            h->ref = reader_twin(r->head, i);
+            if (h->ref == NO_REF)
                 return false;
-            r->ref[i] = twin;
-            r->chain[i] = (uint8_t)(r->chain[twin] + 1);
-            r->first[i] = r->first[twin] + (uint64_t)unzigzag(r->first[i]);
+            const struct chunk_head *twin = &r->head[h->ref];
+            if (!form_has_payload(twin->form) || form_domain(twin->form) != domain ||
+                twin->chain >= CHUNK_CHAIN_MAX)
+                return false;
+            h->chain = (uint8_t)(twin->chain + 1);
+            h->first = twin->first + (uint64_t)unzigzag(v[i]);
         }
     }
     return true;
@@ -643,12 +662,12 @@ bool block_reader_open(struct block_reader *r, const uint8_t *p, size_t n)
     if (!read_columns(r, &b, chunks, payload_bytes))
         return false;
     r->chunks = chunks;
-    if (r->value_first[chunks] > r->k_cap) {
+    size_t values = r->head[chunks - 1].value_first + r->head[chunks - 1].n;
+    if (values > r->k_cap) {
         xfree(r->k);
-        r->k_cap = r->value_first[chunks];
+        r->k_cap = values;
         r->k = xmalloc(r->k_cap * sizeof *r->k);
     }
-    memset(r->known, 0, chunks * sizeof *r->known);
     return true;
 }
 
@@ -663,12 +682,12 @@ size_t block_reader_find(const struct block_reader *r, size_t from, uint32_t id)
 
     // Ascending ids are mostly the very next ones.
     for (int near = 0; near < 4 && low < high; near++, low++)
-        if (r->id[low] >= id)
+        if (r->head[low].id >= id)
             return low;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
 
-        if (r->id[middle] < id)
+        if (r->head[middle].id < id)
             low = middle + 1;
         else
             high = middle;
@@ -678,57 +697,56 @@ size_t block_reader_find(const struct block_reader *r, size_t from, uint32_t id)
 
 struct chunk_key block_reader_key(const struct block_reader *r, size_t chunk)
 {
-    return (struct chunk_key){
-        (uint32_t)r->id[chunk],
-        (uint32_t)r->time[chunk],
-        (uint16_t)r->time_start[chunk],
-    };
+    const struct chunk_head *h = &r->head[chunk];
+
+    return (struct chunk_key){ h->id, h->time, h->time_start };
 }
 
 enum chunk_kind block_reader_kind(const struct block_reader *r, size_t chunk)
 {
-    if (form_mode(r->form[chunk]) == MODE_LINK)
+    if (form_mode(r->head[chunk].form) == MODE_LINK)
         return CHUNK_LINK;
-    return form_domain(r->form[chunk]) == DOMAIN_INT ? CHUNK_INTS : CHUNK_DOUBLES;
+    return form_domain(r->head[chunk].form) == DOMAIN_INT ? CHUNK_INTS : CHUNK_DOUBLES;
 }
 
 size_t block_reader_values(const struct block_reader *r, size_t chunk)
 {
-    return r->n[chunk];
+    return r->head[chunk].n;
 }
 
 uint64_t block_reader_link(const struct block_reader *r, size_t chunk)
 {
-    return r->first[chunk];
+    return r->head[chunk].first;
 }
 
 static bool know_one(struct block_reader *r, size_t chunk)
 {
-    size_t slot = r->slot[chunk];
+    struct chunk_head *h = &r->head[chunk];
+    struct chunk_payload *p = form_has_payload(h->form) ? &r->slot[h->slot] : NULL;
     struct ints_form f = {
-        .first = r->first[chunk],
+        .first = h->first,
         .gcd = 1,
-        .mode = (uint8_t)form_mode(r->form[chunk]),
-        .zigzag = form_is_zigzag(r->form[chunk]),
+        .mode = (uint8_t)form_mode(h->form),
+        .zigzag = form_is_zigzag(h->form),
     };
-    uint32_t offset = 0, bytes = 0;
 
-    if (form_has_payload(r->form[chunk])) {
-        f.base = r->base[slot];
-        f.gcd = r->gcd[slot];
-        f.shift = (uint8_t)r->scale[slot];
-        f.width = (uint8_t)r->width[slot];
-        f.patches = (uint16_t)r->patches[slot];
-        offset = r->offset[slot];
-        bytes = r->offset[slot + 1] - offset;
+    if (!p) { // a constant
+        ints_decode(&f, h->n, NULL, 0, NULL, r->k + h->value_first);
+        h->known = true;
+        return true;
     }
-    const uint64_t *ref = r->ref[chunk] == NO_REF ? NULL : r->k + r->value_first[r->ref[chunk]];
-    size_t used = ints_decode(&f, r->n[chunk], r->payload + offset, bytes, ref,
-                              r->k + r->value_first[chunk]);
+    f.base = p->base;
+    f.gcd = p->gcd;
+    f.shift = p->shift;
+    f.width = p->width;
+    f.patches = p->patches;
+    const uint64_t *ref = h->ref == NO_REF ? NULL : r->k + r->head[h->ref].value_first;
+    size_t used = ints_decode(&f, h->n, r->payload + p->offset, p[1].offset - p->offset, ref,
+                              r->k + h->value_first);
     if (used == SIZE_MAX)
         return false;
-    r->used[chunk] = (uint32_t)used;
-    r->known[chunk] = true;
+    p->used = (uint32_t)used;
+    h->known = true;
     return true;
 }
 
@@ -738,9 +756,9 @@ static bool know(struct block_reader *r, size_t chunk)
     uint16_t chain[CHUNK_CHAIN_MAX + 1];
     size_t n = 0;
 
-    for (size_t at = chunk; !r->known[at]; at = r->ref[at]) {
+    for (size_t at = chunk; !r->head[at].known; at = r->head[at].ref) {
         chain[n++] = (uint16_t)at;
-        if (r->ref[at] == NO_REF)
+        if (r->head[at].ref == NO_REF)
             break;
     }
     while (n--)
@@ -751,26 +769,30 @@ static bool know(struct block_reader *r, size_t chunk)
 
 bool block_reader_doubles(struct block_reader *r, size_t chunk, double *out)
 {
-    struct chunk_desc d = { .n = (uint16_t)r->n[chunk] };
-    size_t slot = r->slot[chunk], offset = 0, bytes = 0;
+    const struct chunk_head *h = &r->head[chunk];
+    struct chunk_desc d = { .n = h->n, .domain = (uint8_t)form_domain(h->form) };
+    size_t offset = 0, bytes = 0;
 
     assert(chunk < r->chunks);
     if (block_reader_kind(r, chunk) != CHUNK_DOUBLES || !know(r, chunk))
         return false;
-    d.domain = (uint8_t)form_domain(r->form[chunk]);
-    if (form_has_payload(r->form[chunk])) {
-        d.exceptions = (uint16_t)r->exceptions[slot];
-        offset = r->offset[slot] + r->used[chunk];
-        bytes = r->offset[slot + 1] - offset;
+    if (form_has_payload(h->form)) {
+        const struct chunk_payload *p = &r->slot[h->slot];
+
+        d.exceptions = p->exceptions;
+        offset = p->offset + p->used;
+        bytes = p[1].offset - offset;
     }
-    return chunk_decode_doubles(&d, r->payload + offset, bytes, r->k + r->value_first[chunk], out);
+    return chunk_decode_doubles(&d, r->payload + offset, bytes, r->k + h->value_first, out);
 }
 
 bool block_reader_ints(struct block_reader *r, size_t chunk, int64_t *out)
 {
+    const struct chunk_head *h = &r->head[chunk];
+
     assert(chunk < r->chunks);
     if (block_reader_kind(r, chunk) != CHUNK_INTS || !know(r, chunk))
         return false;
-    memcpy(out, r->k + r->value_first[chunk], r->n[chunk] * sizeof *out);
+    memcpy(out, r->k + h->value_first, h->n * sizeof *out);
     return true;
 }
