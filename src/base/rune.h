@@ -7,14 +7,15 @@
 
 enum { RUNE_BAD = 0xfffd, RUNE_MAX = 0x10ffff };
 
-// The code point at s.p[0..s.n), n ≥ 1; returns its bytes, 1..4. A byte that begins no whole, shortest
-// form gives RUNE_BAD and 1, so that RUNE_BAD with width 1 means "not UTF-8 here".
+// The code point at s.p[0..s.n), n ≥ 1; returns its bytes, 1..4. A byte that begins no whole,
+// shortest form gives RUNE_BAD and 1, so that RUNE_BAD with width 1 means "not UTF-8 here".
 size_t rune_decode(struct str s, uint32_t *out);
 void buf_rune(struct buf *b, uint32_t r); // surrogates and beyond RUNE_MAX: RUNE_BAD
 bool rune_is_print(uint32_t r);           // letters, marks, numbers, punctuation, symbols, ' '
 uint32_t rune_lower(uint32_t r);          // simple mapping; itself when there is none
 uint32_t rune_upper(uint32_t r);
-// As Go's strings.ToLower and ToUpper: simple mappings, bad bytes become U+FFFD unless all is ASCII.
+// As Go's strings.ToLower and ToUpper: simple mappings, bad bytes become U+FFFD unless all is
+// ASCII.
 void buf_lower(struct buf *b, struct str s);
 void buf_upper(struct buf *b, struct str s);
 /*

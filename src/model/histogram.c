@@ -400,6 +400,7 @@ void buf_histogram_test(struct buf *b, const struct histogram *h)
     };
     size_t start;
 
+    assert((size_t)h->reset < ARRAY_LEN(hints));
     buf_lit(b, "{{");
     start = b->n;
     buf_field(b, start, "schema", h->schema);

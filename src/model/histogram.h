@@ -48,10 +48,11 @@ static inline bool histogram_is_custom(const struct histogram *h)
     return h->schema == HIST_SCHEMA_CUSTOM;
 }
 
-// Structure, counts and bounds as upstream's Validate: ERR_INVALID with its words. A NaN or negative
-// zero threshold and indexes beyond 32 bits are refused too, which upstream forgets.
+// Structure, counts and bounds as upstream's Validate: ERR_INVALID with its words. A NaN or
+// negative zero threshold and indexes beyond 32 bits are refused too, which upstream forgets.
 MUST_CHECK bool histogram_validate(const struct histogram *h, struct err *e);
-struct histogram *histogram_copy(struct arena *a, const struct histogram *h); // deep
+// A deep copy in one piece of the arena.
+struct histogram *histogram_copy(struct arena *a, const struct histogram *h);
 // Same counts in the same buckets, bit by bit; hint and `integer` are not looked at.
 bool histogram_equal(const struct histogram *x, const struct histogram *y);
 
@@ -88,6 +89,7 @@ static inline bool hist_walk_next(struct hist_walk *w)
 
 // The same from the last bucket to the first.
 struct hist_walk hist_walk_back_of(const struct hist_side *s);
+// One step towards the first bucket; false when there is none left.
 bool hist_walk_back(struct hist_walk *w);
 
 // Upper bound of a bucket of an exponential schema, bit for bit upstream's; the last finite bucket
@@ -116,12 +118,15 @@ struct hist_iter {
     bool reverse;
 };
 struct hist_iter histogram_iter(const struct histogram *h);
-struct hist_iter histogram_iter_reverse(const struct histogram *h); // descending
+// As histogram_iter(), descending.
+struct hist_iter histogram_iter_reverse(const struct histogram *h);
+// The next bucket; false at the end, for ever after.
 bool histogram_iter_next(struct hist_iter *it, struct hist_bucket *out);
 
 /*
- * Text as Prometheus prints it: in promqltest {{schema:1 count:3 …}} (after joining each side to one
- * span), and {count:3, sum:2, (0.5,1]:3} everywhere else.
+ * Text as promqltest writes it: {{schema:1 count:3 …}}, each side joined to one run of at most
+ * HIST_BUCKETS_MAX buckets.
  */
 void buf_histogram_test(struct buf *b, const struct histogram *h);
+// Text as Prometheus writes it everywhere else: {count:3, sum:2, (0.5,1]:3}.
 void buf_histogram_text(struct buf *b, const struct histogram *h);

@@ -119,6 +119,7 @@ static void reduce(struct hist_acc *x, int32_t schema, bool exact)
         return;
     coarsen(&x->pos, shift, exact);
     coarsen(&x->neg, shift, exact);
+    assert(x->h.schema > schema);
     x->h.schema = schema;
 }
 
@@ -237,6 +238,7 @@ static void merge(struct hist_acc *x, struct hist_buckets *to, const struct hist
     struct hist_buckets *out = &x->spare, swap;
     uint32_t i = 0, j = 0;
 
+    assert(to != out && in != out);
     reserve(x, out, (size_t)to->n + in->n, false);
     out->n = 0;
     while (i < to->n || j < in->n) {
@@ -378,6 +380,7 @@ static void add_mismatched(struct hist_acc *x, const struct histogram *h, enum m
     for (uint32_t i = 0; i <= n; i++) {
         if (dense->count[i] == 0 && dense->comp[i] == 0)
             continue;
+        assert(kept <= i);
         dense->index[kept] = (int32_t)i;
         dense->count[kept] = dense->count[i];
         dense->comp[kept++] = mode == EXACT ? dense->comp[i] : 0;
@@ -668,7 +671,7 @@ struct histogram *hist_mean_get(const struct hist_mean *m, struct arena *out, bo
 {
     struct hist_acc result = acc_copy(&m->acc);
 
-    assert(m->n > 0);
+    assert(m->n > 0 && m->acc.a);
     if (!m->incremental)
         hist_acc_div(&result, m->n);
     hist_acc_fold(&result);

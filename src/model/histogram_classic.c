@@ -1,6 +1,6 @@
 /*
- * histogram_classic.c - classic histograms: quantiles and fractions of cumulative buckets, and their
- * conversion to native histograms with custom buckets.
+ * histogram_classic.c - classic histograms: quantiles and fractions of cumulative buckets, and
+ * their conversion to native histograms with custom buckets.
  *
  * Semantics: upstream's promql/quantile.go and util/convertnhcb of 3.x.
  */
@@ -29,6 +29,7 @@ static bool bring_in_order(struct classic_bucket *v, size_t *n)
     size_t last = 0;
     bool sorted = true;
 
+    assert(*n > 0);
     for (size_t i = 1; i < *n && sorted; i++)
         sorted = v[i - 1].le <= v[i].le;
     if (!sorted)
@@ -197,6 +198,7 @@ static struct classic_bucket *insert(struct nhcb_builder *b, size_t at)
         b->cap = b->cap * 2 + 16;
         b->v = xrealloc(b->v, b->cap * sizeof *b->v);
     }
+    assert(at <= b->n && b->n < b->cap);
     memmove(b->v + at + 1, b->v + at, (b->n - at) * sizeof *b->v);
     b->n++;
     return &b->v[at];

@@ -75,7 +75,9 @@ static struct hist_side compact_side(struct arena *a, const struct hist_side *s,
     struct hist_span *span = arena_raw(a, (size.spans + 1) * sizeof *span);
     double *count = arena_raw(a, size.buckets * sizeof *count);
 
-    return compact_pass(s, gap_max, span, count);
+    struct hist_side out = compact_pass(s, gap_max, span, count);
+    assert(out.buckets == size.buckets && out.spans == size.spans); // both passes agree
+    return out;
 }
 
 const struct histogram *histogram_compact(struct arena *a, const struct histogram *h,

@@ -39,24 +39,29 @@ static inline bool histogram_is_compatible(const struct histogram *x, const stru
 {
     return histogram_is_custom(x) == histogram_is_custom(y);
 }
-bool hist_bounds_equal(const struct histogram *x, const struct histogram *y); // custom bounds
+// The same custom bounds.
+bool hist_bounds_equal(const struct histogram *x, const struct histogram *y);
 /*
  * Drops empty buckets at the ends of spans, joins spans at most gap_max apart, splits spans at
- * longer runs of empty buckets. h itself when there is nothing to do. UINT32_MAX: one span per side.
+ * longer runs of empty buckets. h itself when there is nothing to do. UINT32_MAX: one span per
+ * side.
  */
 const struct histogram *histogram_compact(struct arena *a, const struct histogram *h,
                                           uint32_t gap_max);
 // The same counts in schema ≤ h->schema; exponential only.
 struct histogram *histogram_reduce(struct arena *a, const struct histogram *h, int32_t schema);
-// What the operators + and − give, compacted; − makes a gauge. INCOMPATIBLE leaves *out untouched.
+// What the operator + gives, compacted. INCOMPATIBLE leaves *out untouched.
 unsigned histogram_add(struct arena *a, const struct histogram *x, const struct histogram *y,
                        const struct histogram **out);
+// As histogram_add(), x − y: always a gauge.
 unsigned histogram_sub(struct arena *a, const struct histogram *x, const struct histogram *y,
                        const struct histogram **out);
-// h * factor and h / divisor, compacted. Negative: a gauge. Division by 0 drops all buckets.
+// h * factor, compacted. A negative factor makes a gauge.
 const struct histogram *histogram_mul(struct arena *a, const struct histogram *h, double factor);
+// h / divisor, compacted. A negative divisor makes a gauge, 0 drops all buckets.
 const struct histogram *histogram_div(struct arena *a, const struct histogram *h, double divisor);
-struct histogram *histogram_negate(struct arena *a, const struct histogram *h); // −h, not compacted
+// −h, not compacted.
+struct histogram *histogram_negate(struct arena *a, const struct histogram *h);
 // h </ bound (upper) or h >/ bound: estimates count and sum of what is left.
 const struct histogram *histogram_trim(struct arena *a, const struct histogram *h, double bound,
                                        bool upper);
@@ -68,8 +73,10 @@ bool histogram_is_reset(const struct histogram *h, const struct histogram *prev)
 // Hint of a sum or difference of two; *collision: as HIST_NOTE_RESET_COLLISION, else untouched.
 enum hist_reset hist_reset_join(enum hist_reset x, enum hist_reset y, bool *collision);
 
-size_t histogram_bytes(const struct histogram *h);   // memory of a deep copy, for budgets
-size_t histogram_samples(const struct histogram *h); // what it weighs against query.max-samples
+// memory of a deep copy, for budgets.
+size_t histogram_bytes(const struct histogram *h);
+// what it weighs against query.max-samples.
+size_t histogram_samples(const struct histogram *h);
 
 /* ---- statistics ---- */
 
@@ -77,7 +84,8 @@ size_t histogram_samples(const struct histogram *h); // what it weighs against q
 double histogram_quantile(const struct histogram *h, double q, unsigned *notes);
 // Share of observations in lower..upper. notes: FRACTION_NAN is or-ed in.
 double histogram_fraction(const struct histogram *h, double lower, double upper, unsigned *notes);
-double histogram_stdvar(const struct histogram *h); // stddev is its square root; avg is sum/count
+// Variance; stddev is its square root; avg is sum/count.
+double histogram_stdvar(const struct histogram *h);
 
 /* ---- collecting ---- */
 
@@ -98,19 +106,27 @@ struct hist_acc {
     uint32_t bounds_cap;
 };
 
+// Empty; hist_acc_set() comes before anything else. Nothing is taken from the arena yet.
 void hist_acc_init(struct hist_acc *x, struct arena *a);
-void hist_acc_set(struct hist_acc *x, const struct histogram *h); // becomes a copy; keeps its room
+// The accumulator becomes a copy; keeps its room.
+void hist_acc_set(struct hist_acc *x, const struct histogram *h);
 /*
- * Add or subtract h. The plain ones round as they go; hist_acc_add_exact() is the compensated sum of
- * sum() and avg(). The hint becomes that of the pair. The result is not compacted.
+ * Add or subtract h. The plain ones round as they go; hist_acc_add_exact() is the compensated
+ * sum of sum() and avg(). The hint becomes that of the pair. The result is not compacted.
  */
 unsigned hist_acc_add(struct hist_acc *x, const struct histogram *h);
+// As hist_acc_add(), subtracting.
 unsigned hist_acc_sub(struct hist_acc *x, const struct histogram *h);
+// As hist_acc_add(), compensated: hist_acc_fold() before the result is taken.
 unsigned hist_acc_add_exact(struct hist_acc *x, const struct histogram *h);
-void hist_acc_mul(struct hist_acc *x, double factor); // compensations too
+// Multiplies all values, compensations too. Negative: a gauge.
+void hist_acc_mul(struct hist_acc *x, double factor);
+// Divides likewise; 0 drops all buckets.
 void hist_acc_div(struct hist_acc *x, double divisor);
-void hist_acc_reduce(struct hist_acc *x, int32_t schema); // exponential, schema ≤ its own
-bool hist_acc_overflows(const struct hist_acc *x);        // some value is infinite
+// To a coarser schema: exponential, schema ≤ its own.
+void hist_acc_reduce(struct hist_acc *x, int32_t schema);
+// True when some value is infinite.
+bool hist_acc_overflows(const struct hist_acc *x);
 // Puts the compensations into the values.
 void hist_acc_fold(struct hist_acc *x);
 // A histogram in arena out, compacted on request. The accumulator stays as it is.
@@ -125,9 +141,11 @@ struct hist_mean {
     double n;         // histograms added
     bool incremental; // acc holds the mean, not the sum
 };
+// No histograms yet.
 void hist_mean_init(struct hist_mean *m, struct arena *a);
-unsigned hist_mean_add(struct hist_mean *m,
-                       const struct histogram *h); // INCOMPATIBLE: counted, not added
+// INCOMPATIBLE: the histogram was counted but not added, and there is no mean.
+unsigned hist_mean_add(struct hist_mean *m, const struct histogram *h);
+// The mean so far, in arena out; at least one was added.
 struct histogram *hist_mean_get(const struct hist_mean *m, struct arena *out, bool compact);
 
 /* ---- classic histograms ---- */
@@ -142,11 +160,13 @@ struct classic_repair {              // what was mended in buckets that were not
 };
 
 /*
- * Both sort v and join equal bounds in place (*n may fall); the quantile also mends counts that fall
- * and says so in *repair, which it always fills. *n ≥ 1 on entry. NaN without a +Inf bucket.
+ * Both sort v and join equal bounds in place (*n may fall); the quantile also mends counts that
+ * fall and says so in *repair, which it always fills. *n ≥ 1 on entry. NaN without a +Inf
+ * bucket.
  */
 double classic_quantile(struct classic_bucket *v, size_t *n, double q,
                         struct classic_repair *repair);
+// Share of observations in lower..upper.
 double classic_fraction(struct classic_bucket *v, size_t *n, double lower, double upper);
 
 /*
@@ -159,12 +179,16 @@ struct nhcb_builder {
     double count, sum;
     bool has_count;
 };
+// Frees the room; the builder is empty and usable again.
 void nhcb_fini(struct nhcb_builder *b);
 OWN_DEFINE_FINI(struct nhcb_builder, nhcb_fini)
+// Empties, keeps the room.
 void nhcb_reset(struct nhcb_builder *b);
 // ERR_INVALID for NaN bounds, negative or not cumulative counts: give the histogram up then.
 MUST_CHECK bool nhcb_bucket(struct nhcb_builder *b, double le, double count, struct err *e);
+// The _count series; without it the highest bucket gives the count. ERR_INVALID: negative.
 MUST_CHECK bool nhcb_count(struct nhcb_builder *b, double count, struct err *e);
+// The _sum series.
 void nhcb_sum(struct nhcb_builder *b, double sum);
 // h->integer tells whether all counts are whole. ERR_INVALID: count and +Inf bucket differ.
 MUST_CHECK bool nhcb_build(struct nhcb_builder *b, struct arena *a, struct histogram **out,

@@ -25,8 +25,8 @@ static inline void kahan_add(double v, double *sum, double *comp)
     *sum = t;
 }
 
-// Share of a bucket with finite bounds that lies below v, lower < v < upper. linear: custom and zero
-// buckets; else on the logarithmic scale of the exponential ones.
+// Share of a bucket with finite bounds that lies below v, lower < v < upper. linear: custom and
+// zero buckets; else on the logarithmic scale of the exponential ones.
 static inline double hist_share_below(const struct hist_bucket *b, double v, bool linear)
 {
     double low, high, at;

@@ -211,6 +211,7 @@ struct hash128 labels_fingerprint(struct labels ls, uint64_t key)
     }
     for (size_t i = 0; i < ls.n; i++)
         p = put_sized(put_sized(p, ls.v[i].name), ls.v[i].value);
+    assert((size_t)(p - stack) <= need);
     return hash128_seeded(str_of(stack, (size_t)(p - stack)), key);
 }
 
@@ -232,7 +233,7 @@ uint64_t labels_hash(struct labels ls)
         append_bytes(&p, ls.v[i].value);
         *p++ = (char)0xff;
     }
-    assert((size_t)(p - start) == need);
+    assert((size_t)(p - start) == need); // or the room was wrong
     return hash_xxh64(str_of(start, need));
 }
 
@@ -298,6 +299,7 @@ void labels_builder_set(struct labels_builder *b, struct str name, struct str va
         memmove(b->v + at + 1, b->v + at, (b->n - at) * sizeof *b->v);
         b->n++;
     }
+    assert(b->n <= b->cap && at < b->n);
     b->v[at] = (struct label){ name, value };
 }
 
@@ -309,6 +311,7 @@ void labels_builder_del(struct labels_builder *b, struct str name)
     if (!found)
         return;
     b->n--;
+    assert(at <= b->n);
     memmove(b->v + at, b->v + at + 1, (b->n - at) * sizeof *b->v);
 }
 

@@ -270,6 +270,8 @@ bool prompb_histogram(struct arena *a, struct str message, struct prompb_histogr
         read_field(&r, &f);
     if (r.bad || got < 0)
         return prompb_malformed(message, c.p, "Histogram", e);
+    assert(r.pos.spans <= HIST_SPANS_MAX && r.pos.counts <= HIST_BUCKETS_MAX);
+    assert(r.neg.spans <= HIST_SPANS_MAX && r.neg.counts <= HIST_BUCKETS_MAX);
     h = arena_copy(a, &r.h, sizeof r.h);
     h->integer = !r.is_float;
     h->count = r.is_float ? r.count_float : (double)r.count_int;

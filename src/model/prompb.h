@@ -62,11 +62,12 @@ struct prompb_write {
 };
 
 /*
- * Begins a request. Zero is a valid prompb_write; it may be begun again and keeps its room. ERR_LIMIT:
- * too many symbols.
+ * Begins a request. Zero is a valid prompb_write; it may be begun again and keeps its room.
+ * ERR_LIMIT: too many symbols.
  */
 MUST_CHECK bool prompb_write_begin(struct prompb_write *w, enum prompb_version version,
                                    struct str body, struct err *e);
+// Frees the room.
 void prompb_write_fini(struct prompb_write *w);
 OWN_DEFINE_FINI(struct prompb_write, prompb_write_fini)
 
@@ -77,7 +78,8 @@ int prompb_write_next_meta(struct prompb_write *w, struct metric_meta *out, stru
 
 /*
  * A keyed hash of the labels as they stand in the request: equal bytes of names and values in the
- * same order have the same key, in any request of any version's own kind. False: take the labels.
+ * same order have the same key in any request of the same version. seed: one and the same between
+ * two begins. False: there is no key, take the labels.
  */
 bool prompb_series_key(struct prompb_write *w, const struct prompb_series *s, uint64_t seed,
                        struct hash128 *out);
@@ -112,8 +114,10 @@ MUST_CHECK bool prompb_histogram(struct arena *a, struct str message, struct pro
 // A TimeSeries as field `number` of what is being written: 1 in WriteRequest and in QueryResult.
 void prompb_put_series(struct buf *b, uint32_t number, struct labels ls,
                        const struct series_samples *s);
+// A Histogram as field `number`: integers as deltas, floats as counts.
 void prompb_put_histogram(struct buf *b, uint32_t number, const struct prompb_histogram *h);
-void prompb_put_meta(struct buf *b, const struct metric_meta *m); // WriteRequest.metadata
+// A MetricMetadata as WriteRequest.metadata.
+void prompb_put_meta(struct buf *b, const struct metric_meta *m);
 
 /* ---- remote read ---- */
 
@@ -135,6 +139,10 @@ struct prompb_read_request {
     bool streamed; // the first response type accepted that there is: chunks, not samples
 };
 
+/*
+ * Decodes a ReadRequest; slices of the body, arrays in the arena. ERR_INVALID: malformed, or
+ * none of the response types asked for is known; ERR_LIMIT.
+ */
 MUST_CHECK bool prompb_read_request(struct arena *a, struct str body,
                                     struct prompb_read_request *out, struct err *e);
 
@@ -150,8 +158,8 @@ static inline void prompb_result_end(struct buf *b, size_t mark)
 
 /*
  * Appends one series to a streamed answer: chunks of 120 samples in as many ChunkedReadResponse
- * frames of about frame_bytes as it takes (0: PROMPB_FRAME_BYTES), each behind its length (varint) and
- * CRC-32C (big-endian). Floats only: ERR_UNSUPPORTED when there are histograms.
+ * frames of about frame_bytes as it takes (0: PROMPB_FRAME_BYTES), each behind its length
+ * (varint) and CRC-32C (big-endian). Floats only: ERR_UNSUPPORTED when there are histograms.
  */
 MUST_CHECK bool prompb_put_chunked(struct buf *b, int64_t query_index, struct labels ls,
                                    const struct series_samples *s, size_t frame_bytes,

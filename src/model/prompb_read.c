@@ -196,6 +196,7 @@ static void put_frame(struct buf *b, struct str message)
 
 static void put_chunk(struct buf *b, const struct series_samples *s, size_t from, size_t to)
 {
+    assert(from < to && to <= s->n);
     size_t mark = proto_begin(b, 2), data;
     struct xor_writer w;
 

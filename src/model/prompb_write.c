@@ -43,6 +43,7 @@ static bool read_symbols(struct prompb_write *w, struct err *e)
 bool prompb_write_begin(struct prompb_write *w, enum prompb_version version, struct str body,
                         struct err *e)
 {
+    assert(version == PROMPB_WRITE_1 || version == PROMPB_WRITE_2);
     w->version = version;
     w->body = body;
     w->at = w->meta_at = proto_of(body);
@@ -195,6 +196,7 @@ int prompb_write_next_meta(struct prompb_write *w, struct metric_meta *out, stru
     struct proto_field f;
     int got;
 
+    assert(w->version == PROMPB_WRITE_1 || w->version == PROMPB_WRITE_2);
     if (w->version != PROMPB_WRITE_1)
         return 0;
     while ((got = proto_next(&w->meta_at, &f)) > 0) {
@@ -409,6 +411,7 @@ bool prompb_series_meta(struct prompb_write *w, const struct prompb_series *s,
         return err_set(e, ERR_NOT_FOUND, "metadata %s_ref %llu outside of symbols table (size %zu)",
                        unit >= w->symbol.n ? "unit" : "help",
                        (unsigned long long)(unit >= w->symbol.n ? unit : help), w->symbol.n);
+    assert(w->version == PROMPB_WRITE_2);
     out->type = type_of(type);
     out->help = w->symbol.v[help];
     out->unit = w->symbol.v[unit];

@@ -245,6 +245,7 @@ static void apply_replace(struct work *w, const struct relabel_rule *r, struct s
 {
     struct str target;
 
+    assert(r->action == RELABEL_REPLACE);
     if (!matches(r, s))
         return;
     target = expand(w, r, r->target_label, s);

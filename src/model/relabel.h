@@ -37,14 +37,17 @@ struct relabel_rule {
     bool legacy_names; // metric_name_validation_scheme: legacy
 };
 
-bool relabel_action_of(struct str name, enum relabel_action *out); // any case
+// The action of a name in any case; false, and *out as it was, for any other.
+bool relabel_action_of(struct str name, enum relabel_action *out);
+// The lower-case name: a constant.
 const char *relabel_action_name(enum relabel_action a);
 // What upstream's Validate says of a rule that cannot work: ERR_INVALID.
 MUST_CHECK bool relabel_rule_check(const struct relabel_rule *r, struct err *e);
 /*
  * Applies the rules in order to b. False: the target or series is dropped. Names and values that
- * are set are bytes of a, of the rules or of what was in b. labelmap sees the labels as they were
- * before it, in the order of their names. Names made by labelmap are not checked: they may be empty.
+ * are set are bytes of a, of the rules or of what was in b. labelmap sees the labels as they
+ * were before it, in the order of their names. Names made by labelmap are not checked: they may
+ * be empty.
  */
 bool relabel_apply(const struct relabel_rule *rules, size_t n, struct labels_builder *b,
                    struct arena *a);

@@ -44,8 +44,10 @@ enum metric_type {
     TYPE_INFO,
     TYPE_STATESET,
 };
-const char *metric_type_name(enum metric_type t);            // "counter", …, "unknown"
-bool metric_type_of(struct str name, enum metric_type *out); // exact names; "untyped" is unknown
+// "counter", …, "unknown": constants.
+const char *metric_type_name(enum metric_type t);
+// Of exact names; "untyped" is unknown. False, and *out as it was, for any other.
+bool metric_type_of(struct str name, enum metric_type *out);
 
 struct metric_meta {
     struct str name; // metric family
