@@ -306,8 +306,11 @@ static void collect_finish(struct collector *k, bool sorted, struct query_result
         memcpy(out->series, k->v.v, k->v.n * sizeof *out->series);
     if (sorted)
         sort_stable(out->series, k->v.n, sizeof *out->series, by_labels, NULL);
-    for (size_t i = 0; i < k->v.n; i++)
+    for (size_t i = 0; i < k->v.n; i++) {
         out->series[i].labels = labels_copy(a, out->series[i].labels);
+        if (out->type == PROMQL_VECTOR && out->series[i].hist_count)
+            out->series[i].float_count = 0; // two metrics lost their names: the histogram shows
+    }
 }
 
 /* ---- evaluation ---- */

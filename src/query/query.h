@@ -53,7 +53,8 @@ struct query_series {
     struct labels labels;
     struct query_point *floats; // ascending in time
     size_t float_count;
-    struct query_hist_point *hists; // ascending in time; never at a time of floats
+    struct query_hist_point *hists; // ascending in time; with floats at the same time only where
+                                    // two metrics became one by losing their names
     size_t hist_count;
 };
 

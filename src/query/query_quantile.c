@@ -224,6 +224,7 @@ static bool quantile_emit(struct quantile_op *o, struct flow_series *s, size_t k
     if (o->fn != FN_histogram_quantiles)
         return to.push(to.ctx, s, c, e);
     struct labels base = s->labels;
+    s->stable = false;
     if (out->label.p) {
         s->labels = labels_with(a, base, o->label, out->label);
         bool ok = to.push(to.ctx, s, c, e);

@@ -76,7 +76,6 @@ struct rate { // of one window, before extrapolation
     bool counter, per_second;
     double v;
     struct hist_acc *hist; // NULL: float
-    struct hist_acc room;
     int64_t first_ms, last_ms;
     size_t gaps;      // samples − 1
     int64_t start_ms; // start time of the first sample; 0: unknown
@@ -151,7 +150,7 @@ static unsigned rate_hist_resets(struct window *w, struct rate *r, const struct 
             query_note_overlap(w->o->q, w->o->at, labels_get(window_labels(w), LABEL_NAME));
         }
         if (hists_reset(x, i, prev))
-            notes |= hist_acc_add(&r->room, prev);
+            notes |= hist_acc_add(r->hist, prev);
         if (notes & HIST_NOTE_INCOMPATIBLE)
             return notes;
         prev = x->hv[i];
@@ -189,8 +188,8 @@ static bool rate_hist_pair(struct window *w, struct rate *r)
         note_mixed_schemas(q, window_labels(w), at);
         return false;
     }
-    hist_acc_init(&r->room, q->scratch);
-    r->hist = &r->room;
+    r->hist = arena_new(q->scratch, struct hist_acc);
+    hist_acc_init(r->hist, q->scratch);
     hist_acc_set(r->hist, last);
     if (!custom && schema < last->schema)
         hist_acc_reduce(r->hist, schema);
@@ -235,8 +234,8 @@ static bool rate_from_start(struct window *w, struct rate *r)
         return true;
     }
     if (!r->hist) {
-        hist_acc_init(&r->room, q->scratch);
-        r->hist = &r->room;
+        r->hist = arena_new(q->scratch, struct hist_acc);
+        hist_acc_init(r->hist, q->scratch);
         hist_acc_set(r->hist, r->first_hist);
         r->raw = true;
         return true;
