@@ -305,7 +305,8 @@ bool metrics_open(struct metrics **out, const struct metrics_options *o, struct 
 {
     OWNED(metrics_close) struct metrics *m = xcalloc(1, sizeof *m);
     struct page_cache_options cache = { 0 };
-    struct log_writer_options log = { .sync_always = o->sync_always };
+    struct log_writer_options log = { .sync_always = o->sync_always,
+                                      .sync_interval_ms = o->sync_interval_ms };
     int64_t began_ns;
 
     m->lock_fd = -1;

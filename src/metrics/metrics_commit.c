@@ -339,6 +339,10 @@ static bool prepare(struct commit *c, struct err *e)
     if (!assign_spans(c, e))
         return false;
     find_ids(c);
+    for (size_t i = 0; c->binds.n && i < c->spans.n; i++) {
+        if (!span_open_logs(c->spans.v[i]->s, e))
+            return false;
+    }
     for (size_t i = 0; i < c->binds.n; i++) {
         if (!bind_row(c, &c->binds.v[i], e))
             return false;
@@ -713,11 +717,17 @@ bool append_commit(struct append_batch *b, struct append_stats *stats, uint8_t *
 
     if (!prepare(&c, e))
         return false;
+    if (fault_hit("commit.resolved"))
+        return err_os(e, "commit");
     if (c.spans.n) {
         add_rows(&c);
         raise_newest(c.t, c.seen_ms);
+        if (fault_hit("commit.copied"))
+            return err_os(e, "commit");
         if (!wait_log(&c, e))
             return false;
+        if (fault_hit("commit.written"))
+            return err_os(e, "commit");
     }
     add_exemplars(&c);
     count_rows(&c, status);

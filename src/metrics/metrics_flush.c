@@ -195,14 +195,18 @@ static bool flush_tail(struct span *s, struct tail *t, struct err *e)
     struct flush_edit edit = { s, t, &part };
 
     batch_wait(s->tenant, t->batch_max);
+    if (fault_hit("flush.rotated"))
+        return err_os(e, "flush");
     if (!span_part_create(s, &o, fill_from_tail, t, &part, e))
         return false;
-    if (!sync_catalog(s, e) || !partition_commit(s->store, edit_flush, &edit, e)) {
+    if (!sync_catalog(s, e) || (fault_hit("flush.synced") && !err_os(e, "flush")) ||
+        !partition_commit(s->store, edit_flush, &edit, e)) {
         if (part.part)
             metric_part_doom(part.part);
         metric_part_put(part.part);
         return false;
     }
+    (void)fault_hit("flush.committed"); // a kill before the view is swapped
     retire_tail(s, t, &part);
     atomic_fetch_add_explicit(&s->tenant->m->flushes, 1, memory_order_relaxed);
     return true;
@@ -340,6 +344,8 @@ static void edit_freeze(void *ctx, struct manifest *m)
 
         for (size_t k = 0; k < replaced; k++)
             drop |= gone[k] == m->segments.v[i].number;
+        // The new one also replaces what an earlier try committed but could not install.
+        drop |= m->segments.v[i].id_from < seg->id_end && seg->id_first < m->segments.v[i].id_to;
         if (!drop)
             m->segments.v[kept++] = m->segments.v[i];
     }
@@ -411,7 +417,8 @@ bool span_freeze_locked(struct span *s, bool final, struct err *e)
     struct freeze_edit edit = { .s = s };
     uint64_t number;
 
-    if (!rotate_catalog(s, e) || !sync_catalog(s, e))
+    if (!rotate_catalog(s, e) || (fault_hit("freeze.rotated") && !err_os(e, "freeze")) ||
+        !sync_catalog(s, e))
         return false;
     edit.catalog_first = s->catalog_log;
     number = partition_number(s->store);
@@ -424,6 +431,7 @@ bool span_freeze_locked(struct span *s, bool final, struct err *e)
     if (fault_hit("freeze.commit"))
         return err_os(e, "freeze the catalog of %s", s->name);
     if (!partition_commit(s->store, edit_freeze, &edit, e) ||
+        (fault_hit("freeze.committed") && !err_os(e, "freeze")) ||
         !catalog_install(s->catalog, TAKE(build), e))
         return false;
     retire_catalog_logs(s, edit.catalog_first);

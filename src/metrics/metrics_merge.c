@@ -237,6 +237,7 @@ static bool merge_inputs(struct span *s, const struct input_list *in, uint32_t s
         doom_all(&out);
         return err_wrap(e, "merge %zu parts of %s", in->n, s->name);
     }
+    (void)fault_hit("merge.committed"); // a kill before the inputs go
     swap_parts(s, in, &out);
     atomic_fetch_add_explicit(&s->tenant->m->merges, 1, memory_order_relaxed);
     return true;

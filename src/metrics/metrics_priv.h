@@ -182,6 +182,8 @@ MUST_CHECK bool spans_load(struct metrics_tenant *t, struct err *e);
  * tenant's slots from the catalog (start-up, oldest span first).
  */
 MUST_CHECK bool span_open(struct span *s, bool fill_slots, struct err *e);
+// Makes the span take new series: its catalog log is created when absent.
+MUST_CHECK bool span_open_logs(struct span *s, struct err *e);
 // Makes the span take rows in that shard: logs are created when absent. There is a head then.
 MUST_CHECK bool span_open_head(struct span *s, uint32_t shard, struct err *e);
 // A new log and an empty tail over it, not yet part of the span.

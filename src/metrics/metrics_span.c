@@ -168,6 +168,7 @@ static bool may_create_locked(struct metrics_tenant *t, struct err *e)
 static bool create_span(struct metrics_tenant *t, int64_t day, struct span **out, struct err *e)
 {
     OWNED(buf_fini) struct buf name = { 0 };
+    OWNED(buf_fini) struct buf path = { 0 };
     OWNED(span_put) struct span *s = NULL;
     struct manifest m = {
         .kind = "metrics",
@@ -181,8 +182,10 @@ static bool create_span(struct metrics_tenant *t, int64_t day, struct span **out
     if (!may_create_locked(t, e))
         return false;
     day_name(day, &name);
-    if (!partition_create(t->path, name.p, &m, e) || !span_from_folder(t, name.p, &s, e) ||
-        !span_open(s, false, e))
+    buf_printf(&path, "%s/%s/MANIFEST", t->path, name.p);
+    // An earlier try may have failed after the rename: then it is there already.
+    if ((!file_exists(buf_cstr(&path)) && !partition_create(t->path, name.p, &m, e)) ||
+        !span_from_folder(t, name.p, &s, e) || !span_open(s, false, e))
         return err_wrap(e, "create partition %s", name.p);
     insert_span(t, span_get(s));
     *out = TAKE(s);
@@ -350,14 +353,24 @@ bool span_open(struct span *s, bool fill_slots, struct err *e)
 
 /* ---- logs ---- */
 
+// The stream of a catalog log. Records of one that was let go of meanwhile go to the newest.
 static struct log_stream *catalog_stream_of(struct span *s, uint64_t number)
 {
+    size_t n;
     LOCKED(&s->mu);
-    for (size_t i = 0; i < s->catalog_streams.n; i++) {
+
+    n = s->catalog_streams.n;
+    for (size_t i = 0; i < n; i++) {
         if (log_stream_number(s->catalog_streams.v[i]) == number)
             return log_stream_get(s->catalog_streams.v[i]);
     }
-    return NULL;
+    return n ? log_stream_get(s->catalog_streams.v[n - 1]) : NULL;
+}
+
+static bool has_catalog_log(struct span *s)
+{
+    LOCKED(&s->mu);
+    return s->catalog_streams.n > 0;
 }
 
 // On the log writer: moves the catalog's pending records into frames of their logs.
@@ -367,6 +380,8 @@ static void pull_catalog(void *ctx)
     OWNED(buf_fini) struct buf records = { 0 };
     uint64_t number;
 
+    if (!has_catalog_log(s))
+        return; // its creation failed; nothing was registered either
     while (catalog_log_take(s->catalog, 1 << 20, &records, &number)) {
         OWNED(log_stream_put) struct log_stream *stream = catalog_stream_of(s, number);
         struct frame f = { .type = FRAME_CATALOG };
@@ -436,6 +451,14 @@ static bool open_logs(struct span *s, struct err *e)
     if (s->catalog_streams.n)
         return true;
     return span_new_catalog_log(s, s->catalog_log, e);
+}
+
+bool span_open_logs(struct span *s, struct err *e)
+{
+    if (has_catalog_log(s))
+        return true;
+    LOCKED(&s->open_mu);
+    return open_logs(s, e) || err_wrap(e, "partition %s", s->name);
 }
 
 bool span_open_head(struct span *s, uint32_t shard, struct err *e)

@@ -9,6 +9,7 @@
 
 #include <stdatomic.h>
 
+#include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/thread.h"
@@ -372,8 +373,11 @@ static void group_round(struct log_group *g, bool sync)
         stream_take(catalogs.v[i]);
     for (size_t i = 0; ok && i < catalogs.n; i++)
         ok = stream_round(catalogs.v[i], sync);
+    if (fault_hit("log.catalog"))
+        ok = false;
     for (size_t i = 0; ok && i < rows.n; i++)
         (void)stream_round(rows.v[i], sync);
+    (void)fault_hit("log.rows"); // a kill between writing and waking
 }
 
 static void group_sync(struct log_group *g)

@@ -136,6 +136,21 @@ void partition_manifest(struct partition *p, struct manifest *out)
     manifest_copy(out, &p->manifest);
 }
 
+/*
+ * Whether a write that failed has put the manifest in place all the same: its rename was done and
+ * the sync of the folder failed. Then it counts; to go on with the old one would be worse.
+ */
+static bool is_on_disk(const char *path, uint64_t generation, const struct err *why)
+{
+    OWNED(manifest_fini) struct manifest m = { 0 };
+    struct err e = { 0 };
+
+    if (!manifest_read(path, &m, &e) || m.generation != generation)
+        return false;
+    log_error("store", "manifest may not survive a power cut", KV("path", path), KV_ERR(why));
+    return true;
+}
+
 bool partition_commit(struct partition *p, partition_edit_fn edit, void *ctx, struct err *e)
 {
     OWNED(manifest_fini) struct manifest m = { 0 };
@@ -147,7 +162,7 @@ bool partition_commit(struct partition *p, partition_edit_fn edit, void *ctx, st
     m.generation++;
     m.next_file = atomic_load_explicit(&p->next_file, memory_order_relaxed);
     buf_printf(&path, "%s/MANIFEST", p->path);
-    if (!manifest_write(buf_cstr(&path), &m, e))
+    if (!manifest_write(buf_cstr(&path), &m, e) && !is_on_disk(path.p, m.generation, e))
         return false;
     LOCKED(&p->mu);
     struct manifest old = p->manifest;
@@ -284,14 +299,17 @@ bool partition_drop(const char *parent, const char *name, struct err *e)
 {
     OWNED(buf_fini) struct buf from = { 0 };
     OWNED(buf_fini) struct buf to = { 0 };
+    struct err why = { 0 };
 
     buf_printf(&from, "%s/%s", parent, name);
     buf_printf(&to, "%s/.drop-%s", parent, name);
-    if (!file_rename(buf_cstr(&from), buf_cstr(&to), e) || !file_sync_dir(parent, e))
+    if (!file_rename(buf_cstr(&from), buf_cstr(&to), e))
         return false;
-    if (fault_hit("partition.drop"))
-        return err_os(e, "drop partition %s", from.p);
-    return file_remove_tree(to.p, e);
+    // It is gone now. What is left of it is deleted at the next start.
+    if (!file_sync_dir(parent, &why) || fault_hit("partition.drop") ||
+        !file_remove_tree(to.p, &why))
+        log_warn("store", "dropped partition is not deleted yet", KV("path", to.p), KV_ERR(&why));
+    return true;
 }
 
 bool partition_clean_parent(const char *parent, struct err *e)

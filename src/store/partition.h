@@ -56,8 +56,8 @@ MUST_CHECK bool partition_files(const struct partition *p, enum partition_file k
 void partition_manifest(struct partition *p, struct manifest *out);
 typedef void (*partition_edit_fn)(void *ctx, struct manifest *m);
 /*
- * Commits an edited copy of the manifest. On failure nothing has changed, unless e->kind is ERR_IO
- * from the folder's sync: then the new one may or may not survive a power cut, and it counts.
+ * Commits an edited copy of the manifest. On failure nothing has changed. A failed sync of the
+ * folder after the rename is logged and is no failure: the new manifest is in place.
  */
 MUST_CHECK bool partition_commit(struct partition *p, partition_edit_fn edit, void *ctx,
                                  struct err *e);

@@ -274,6 +274,15 @@ static bool replay_frames(struct window *w, uint32_t seed, frame_visit_fn visit,
     return true;
 }
 
+static bool is_zero(const char *p, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (p[i])
+            return false;
+    }
+    return true;
+}
+
 bool rowlog_replay(const char *path, const struct file_head *head, frame_visit_fn visit, void *ctx,
                    struct rowlog_report *report, struct err *e)
 {
@@ -295,7 +304,9 @@ bool rowlog_replay(const char *path, const struct file_head *head, frame_visit_f
     if (!file_head_check(p, n, head, NULL, e)) {
         if (e->kind != ERR_CORRUPT)
             return err_wrap(e, "log %s", path);
-        *report = (struct rowlog_report){ .gaps = 1, .gap_bytes = FILE_HEAD_BYTES };
+        // All zero: killed between making room and writing the head.
+        if (!is_zero(p, FILE_HEAD_BYTES))
+            *report = (struct rowlog_report){ .gaps = 1, .gap_bytes = FILE_HEAD_BYTES };
     }
     return replay_frames(&w, frame_seed(head->owner, head->number), visit, ctx, report, e) ||
            err_wrap(e, "log %s", path);
