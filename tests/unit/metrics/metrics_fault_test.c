@@ -219,10 +219,10 @@ TEST(a_kill_at_every_step_loses_nothing)
 /* ---- failures that the process survives ---- */
 
 static const char *const fail_points[] = {
-    "commit.copied", "log.catalog",      "rowlog.write",    "rowlog.create",    "part.write",
-    "part.sync",     "flush.synced",     "manifest.commit", "merge.commit",     "freeze.rotated",
-    "freeze.commit", "freeze.committed", "segment.write",   "partition.create", "file.write",
-    "file.rename",   "file.sync",        "file.sync_dir",   "file.remove",
+    "commit.copied", "log.catalog",   "rowlog.write",     "rowlog.create", "part.write",
+    "part.sync",     "flush.synced",  "manifest.commit",  "merge.commit",  "freeze.rotated",
+    "freeze.commit", "segment.write", "partition.create", "file.write",    "file.rename",
+    "file.sync",     "file.sync_dir", "file.remove",
 };
 
 // A failed commit is repeated until it succeeds, as a sender does on 503.
