@@ -160,22 +160,20 @@ static bool memory_select(struct series_view *v, const struct select_query *q, s
     return true;
 }
 
-static bool memory_scan_one(struct memory_source *m, const struct series_set *set, uint32_t pos,
-                            const struct scan_query *q, scan_fn visit, void *ctx, struct err *e)
+// The samples of a series that a scan asks for.
+static struct series_samples samples_in(const struct memory_series *s, const struct scan_query *q)
 {
-    const struct memory_series *s = &m->series.v[set->v[pos].ref];
     size_t from = first_from(s, q->min_ms), to = from;
 
     while (to < s->t.n && s->t.v[to] <= q->max_ms)
         to++;
-    struct series_samples x = {
+    return (struct series_samples){
         .t_ms = s->t.v + from,
         .value = s->value.v + from,
         .hist = s->has_hist ? s->hist.v + from : NULL,
         .start_ms = s->has_start && q->need_start ? s->start.v + from : NULL,
         .n = to - from,
     };
-    return to == from || visit(ctx, pos, &x, e);
 }
 
 static bool memory_scan(struct series_view *v, const struct series_set *set,
@@ -184,9 +182,14 @@ static bool memory_scan(struct series_view *v, const struct series_set *set,
 {
     size_t n = q->pick ? q->pick_count : set->n;
 
-    for (size_t i = 0; i < n; i++)
-        if (!memory_scan_one(of_view(v), set, q->pick ? q->pick[i] : (uint32_t)i, q, visit, ctx, e))
+    for (size_t i = 0; i < n; i++) {
+        uint32_t pos = q->pick ? q->pick[i] : (uint32_t)i;
+        struct series_samples x = samples_in(&of_view(v)->series.v[set->v[pos].ref], q);
+
+        assert(pos < set->n);
+        if (!budget_step(b, x.n, e) || (x.n && !visit(ctx, pos, &x, e)))
             return false;
+    }
     return true;
 }
 

@@ -83,6 +83,7 @@ bool query_hold(struct query *q, int64_t samples, struct err *e)
 
 void query_release(struct query *q, int64_t samples)
 {
+    assert(samples >= 0 && samples <= q->samples_now);
     q->samples_now -= samples;
 }
 
@@ -569,6 +570,7 @@ bool query_run(const struct query_engine *g, const struct query_request *r,
     if (ok)
         stats_finish(&q, &res);
     series_view_put(q.view);
+    assert(!ok || res.type != PROMQL_NONE);
     query_notes_finish(&q, &res);
     query_drop(&q);
     budget_refund(b, q.charged_bytes + q.reserved_bytes + (ok ? 0 : q.result_bytes));

@@ -75,6 +75,7 @@ static void heap_down(const struct agg_k *o, struct k_entry *v, size_t n, size_t
     }
 }
 
+// Invariant of a heap: no entry is worse than the one above it; v[0] is the worst of all.
 static void heap_up(const struct agg_k *o, struct k_entry *v, size_t i)
 {
     while (i && is_worse(o, &v[i], &v[(i - 1) / 2])) {

@@ -228,6 +228,7 @@ bool held_run(struct held *h, struct op *from, bool merge, struct query *q, stru
 
 void held_done(struct held *h)
 {
+    assert(h->q);
     query_release(h->q, h->samples);
     h->samples = 0;
 }

@@ -494,6 +494,7 @@ static struct op *plan_binary(struct query *q, const struct promql_node *n, stru
 
 struct op *plan_vector(struct query *q, const struct promql_node *n, struct grid g, struct err *e)
 {
+    assert(g.step_ms > 0);
     n = plan_unwrap(n);
     if (!query_reserve(q, g.n, e))
         return NULL;

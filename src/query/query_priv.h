@@ -21,6 +21,7 @@
 #include "base/map.h"
 #include "base/vec.h"
 #include "model/histogram.h"
+#include "query/column.h"
 #include "query/query.h"
 
 enum { QUERY_RUN = 512 };
@@ -41,68 +42,9 @@ static inline int64_t grid_last(const struct grid *g)
     return g->n ? grid_time(g, g->n - 1) : g->start_ms;
 }
 
-/* ---- columns: one value per step, absent where the bit is 0 ---- */
-
-struct column {
-    double *v;
-    uint64_t *has;                 // bitmap of n bits; bits beyond n are 0
-    const struct histogram **hist; // NULL: floats only; [i] NULL: step i is a float
-    size_t n;
-};
-static inline size_t column_words(size_t n)
-{
-    return (n + 63) / 64;
-}
-static inline bool column_has(const struct column *c, size_t i)
-{
-    return c->has[i / 64] >> (i % 64) & 1;
-}
-static inline void column_add(struct column *c, size_t i)
-{
-    c->has[i / 64] |= UINT64_C(1) << (i % 64);
-}
-static inline void column_del(struct column *c, size_t i)
-{
-    c->has[i / 64] &= ~(UINT64_C(1) << (i % 64));
-}
-static inline void column_put(struct column *c, size_t i, double v)
-{
-    c->v[i] = v;
-    column_add(c, i);
-}
-static inline const struct histogram *column_hist(const struct column *c, size_t i)
-{
-    return c->hist ? c->hist[i] : NULL;
-}
-/* Visits the steps present: for (size_t i = column_next(c, 0); i < c->n; i = column_next(c, i + 1)) */
-static inline size_t column_next(const struct column *c, size_t i)
-{
-    if (i >= c->n)
-        return c->n;
-    uint64_t w = c->has[i / 64] >> (i % 64);
-    if (w)
-        return i + (size_t)__builtin_ctzll(w);
-    for (size_t k = i / 64 + 1; k < column_words(c->n); k++)
-        if (c->has[k])
-            return k * 64 + (size_t)__builtin_ctzll(c->has[k]);
-    return c->n;
-}
-#define FOR_STEPS(i, c) \
-    for (size_t i = column_next((c), 0); i < (c)->n; i = column_next((c), i + 1))
+/* ---- flows and operators ---- */
 
 struct query;
-struct column column_new(struct arena *a, size_t n);       // all absent, floats
-void column_clear(struct column *c);                       // all absent; keeps the histogram array
-void column_want_hists(struct arena *a, struct column *c); // makes c->hist an array
-bool column_is_empty(const struct column *c);
-bool column_is_full(const struct column *c);
-size_t column_count(const struct column *c);
-// Samples as upstream weighs them: a histogram counts for its size.
-int64_t column_samples(const struct column *c);
-// A deep copy in a: histograms too.
-struct column column_copy(struct arena *a, const struct column *c);
-
-/* ---- flows and operators ---- */
 
 struct flow_series {
     struct labels labels;

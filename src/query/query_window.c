@@ -64,6 +64,7 @@ static void window_move(struct window *w, size_t step)
     int64_t lo = o->anchored || o->smoothed ? w->lo_ms - lookback : w->lo_ms;
     int64_t hi = o->smoothed ? w->hi_ms + lookback : w->hi_ms;
 
+    assert(w->f0 <= w->f1 && w->f1 <= x->fn && w->h0 <= w->h1 && w->h1 <= x->hn);
     while (w->f0 < x->fn && x->ft[w->f0] <= lo)
         w->f0++;
     w->f1 = MAX(w->f1, w->f0);

@@ -1,11 +1,12 @@
 /*
- * query_column.c - columns: values over the steps of a grid, with a bit per step.
+ * column.c - columns: values over the steps of a grid, with a bit per step.
  */
 // SPDX-License-Identifier: Apache-2.0
+#include "query/column.h"
+
 #include <string.h>
 
 #include "model/histogram_ops.h"
-#include "query/query_priv.h"
 
 struct column column_new(struct arena *a, size_t n)
 {
@@ -25,6 +26,7 @@ void column_clear(struct column *c)
 
 void column_want_hists(struct arena *a, struct column *c)
 {
+    assert(c->n);
     if (!c->hist)
         c->hist = arena_array(a, c->n, const struct histogram *);
 }
@@ -37,6 +39,8 @@ bool column_is_empty(const struct column *c)
 bool column_is_full(const struct column *c)
 {
     size_t whole = c->n / 64, rest = c->n % 64;
+
+    assert(!rest || c->has[whole] >> rest == 0); // bits beyond n are 0
 
     for (size_t i = 0; i < whole; i++)
         if (~c->has[i])
