@@ -410,8 +410,18 @@ const struct conf_type conf_prometheus_type = CONF_TYPE("config.plain", struct c
 
 void prom_config_print(struct buf *b, const struct prom_config *c)
 {
-    struct conf_prometheus doc = c->doc;
+    prom_config_print_with(b, c, c->doc.storage.tsdb->retention);
+}
 
+void prom_config_print_with(struct buf *b, const struct prom_config *c,
+                            const struct conf_retention *retention)
+{
+    struct conf_prometheus doc = c->doc;
+    struct conf_tsdb tsdb = *doc.storage.tsdb;
+    struct conf_retention copy = *retention;
+
+    tsdb.retention = &copy;
+    doc.storage.tsdb = &tsdb;
     doc.scrape_configs.n = doc.own_scrape_configs;
     conf_print(b, &conf_prometheus_type, &doc, 0);
 }

@@ -240,6 +240,9 @@ void prom_config_put(struct prom_config *c); // the last one frees; NULL is fine
 OWN_DEFINE(struct prom_config *, prom_config_put)
 // The effective configuration as /api/v1/status/config shows it.
 void prom_config_print(struct buf *b, const struct prom_config *c);
+// The same with another retention: the one a flag asked for.
+void prom_config_print_with(struct buf *b, const struct prom_config *c,
+                            const struct conf_retention *retention);
 void prom_config_print_scrape(struct buf *b, const struct conf_scrape *s);
 
 // Target groups of a file of file_sd or a body of http_sd (JSON is YAML).

@@ -327,7 +327,6 @@ static void add_meta(struct page *p, const struct expo_event *ev)
 static bool read_page(struct page *p, struct str body)
 {
     struct scrape_cache *c = &p->t->cache;
-    const struct conf_scrape *conf = p->t->pool->conf;
     OWNED(expo_free) struct expo *x = expo_new();
     struct expo_event ev;
     int got;
@@ -338,8 +337,8 @@ static bool read_page(struct page *p, struct str body)
                    .seed = c->seed,
                    .known = c->known.v,
                    .known_n = c->known.n,
-                   .no_native_histograms = conf->scrape_native_histograms != CONF_TRUE,
-                   .always_classic = conf->always_scrape_classic_histograms == CONF_TRUE,
+                   .no_native_histograms = !p->t->native,
+                   .always_classic = p->t->classic,
                },
                body);
     vec_reset(&c->next);

@@ -54,6 +54,7 @@ struct scrape_target {
     struct labels discovered, labels;
     struct str url, key; // key: equal targets have equal keys
     int64_t interval_ms, timeout_ms, offset_ns;
+    bool native, classic;       // histograms: scrape native ones, keep the classic beside
     struct buf headers_text; // X-Prometheus-Scrape-Timeout-Seconds
     struct http_header *headers;
     size_t header_count;

@@ -33,6 +33,11 @@ static void set_default(struct labels_builder *b, struct str name, struct str va
         labels_builder_set(b, name, value);
 }
 
+static struct str bool_text(enum conf_tri v)
+{
+    return v == CONF_TRUE ? STR("true") : STR("false");
+}
+
 // What the job adds where the discovery did not say otherwise.
 static void add_defaults(struct labels_builder *b, const struct conf_scrape *job, struct arena *a)
 {
@@ -43,6 +48,11 @@ static void add_defaults(struct labels_builder *b, const struct conf_scrape *job
     set_default(b, STR("job"), job->job_name);
     set_default(b, STR("__scrape_interval__"), arena_str(a, buf_view(&interval)));
     set_default(b, STR("__scrape_timeout__"), arena_str(a, buf_view(&timeout)));
+    set_default(b, STR("__scrape_native_histograms__"), bool_text(job->scrape_native_histograms));
+    set_default(b, STR("__always_scrape_classic_histograms__"),
+                bool_text(job->always_scrape_classic_histograms));
+    set_default(b, STR("__convert_classic_histograms_to_nhcb__"),
+                bool_text(job->convert_classic_histograms_to_nhcb));
     set_default(b, STR("__metrics_path__"), job->metrics_path);
     set_default(b, STR("__scheme__"), job->scheme);
     for (size_t i = 0; i < job->params.n; i++)
@@ -233,6 +243,8 @@ struct scrape_target *scrape_target_make(struct scrape_pool *p, struct labels di
     struct err unused; // both were checked
     (void)!duration_parse(labels_get(all, STR("__scrape_interval__")), &t->interval_ms, &unused);
     (void)!duration_parse(labels_get(all, STR("__scrape_timeout__")), &t->timeout_ms, &unused);
+    t->native = str_eq(labels_get(all, STR("__scrape_native_histograms__")), STR("true"));
+    t->classic = str_eq(labels_get(all, STR("__always_scrape_classic_histograms__")), STR("true"));
     t->labels = visible(all, &t->arena);
     t->url = url_of(p->conf, all, &t->arena);
     OWNED(buf_fini) struct buf key = { 0 };

@@ -1,0 +1,92 @@
+// prometheus_admin.c - snapshots over HTTP, for those who switched it on.
+// SPDX-License-Identifier: Apache-2.0
+#include "face/prometheus_priv.h"
+
+static bool allowed(struct http_exchange *x)
+{
+    if (prom_face_of(x)->o.enable_admin)
+        return true;
+    prom_error(x, "unavailable", STR("admin APIs disabled"));
+    return false;
+}
+
+// As Go's strconv.ParseBool.
+static bool parse_bool(struct str s, bool *out)
+{
+    static const char *const yes[] = { "1", "t", "T", "TRUE", "true", "True" };
+    static const char *const no[] = { "0", "f", "F", "FALSE", "false", "False" };
+
+    for (size_t i = 0; i < ARRAY_LEN(yes); i++) {
+        if (!str_eq_c(s, yes[i]) && !str_eq_c(s, no[i]))
+            continue;
+        *out = str_eq_c(s, yes[i]);
+        return true;
+    }
+    return false;
+}
+
+static void snapshot(struct http_exchange *x)
+{
+    struct prom_face *f = prom_face_of(x);
+    struct http_form form;
+    bool skip_head = false;
+    char name[64];
+    struct err e;
+
+    if (!allowed(x))
+        return;
+    prom_form(x, &form);
+    struct str s = http_form_get(&form, STR("skip_head"));
+    if (s.n && !parse_bool(s, &skip_head)) {
+        prom_bad_parameter(
+            x, "skip_head",
+            arena_printf(
+                &x->arena,
+                "unable to parse boolean: strconv.ParseBool: parsing \"%.*s\": invalid syntax",
+                STRF(s)));
+        return;
+    }
+    if (!metrics_snapshot(f->o.metrics, skip_head, name, &e)) {
+        prom_error(x, "internal", arena_printf(&x->arena, "create snapshot: %s", e.text));
+        return;
+    }
+    struct json_writer w = prom_reply_begin(x);
+    json_object(&w);
+    json_key_lit(&w, "name");
+    json_str(&w, str_c(name));
+    json_object_end(&w);
+    prom_reply_end(x, &w, NULL);
+}
+
+// The parameters are checked; deleting itself is not there yet and says so.
+static void delete_series(struct http_exchange *x)
+{
+    OWNED(prom_selectors_fini) struct prom_selectors s = { 0 };
+    struct http_form form;
+    int64_t min_ms, max_ms;
+
+    if (!allowed(x))
+        return;
+    prom_form(x, &form);
+    if (!http_form_get(&form, STR("match[]")).p) {
+        prom_error(x, "bad_data", STR("no match[] parameter provided"));
+        return;
+    }
+    if (prom_time_param(x, &form, "start", PROM_MIN_MS, &min_ms) &&
+        prom_time_param(x, &form, "end", PROM_MAX_MS, &max_ms) &&
+        prom_selectors(x, &form, true, &s))
+        prom_error(x, "unavailable", STR("deleting series is not supported yet"));
+}
+
+static void clean_tombstones(struct http_exchange *x)
+{
+    if (allowed(x))
+        prom_error(x, "unavailable", STR("deleting series is not supported yet"));
+}
+
+void prom_routes_admin(struct prom_face *f, struct http_server *s)
+{
+    prom_route(f, s, "POST PUT", "/api/v1/admin/tsdb/snapshot", snapshot);
+    prom_route(f, s, "POST PUT", "/api/v1/admin/tsdb/delete_series", delete_series);
+    prom_route(f, s, "POST PUT", "/api/v1/admin/tsdb/clean_tombstones", clean_tombstones);
+}
