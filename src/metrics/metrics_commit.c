@@ -354,7 +354,7 @@ static bool prepare(struct commit *c, struct err *e)
 
 static uint64_t row_bits(const struct append_batch *b, const struct append_row *row)
 {
-    const char *blob = b->blobs.p + row->value;
+    const char *blob;
 
     switch ((enum tail_kind)row->kind) {
     case TAIL_FLOAT:
@@ -364,6 +364,7 @@ static uint64_t row_bits(const struct append_batch *b, const struct append_row *
     case TAIL_HISTOGRAM:
         break;
     }
+    blob = b->blobs.p + row->value;
     return hash_seeded(str_of(blob + 4, get_le32(blob)), 1);
 }
 
@@ -371,8 +372,6 @@ static uint64_t row_bits(const struct append_batch *b, const struct append_row *
 static uint64_t tail_value(struct tail *t, const struct append_batch *b,
                            const struct append_row *row)
 {
-    const char *blob = b->blobs.p + row->value;
-
     if (row->kind == TAIL_FLOAT)
         return row->value;
     if (row->kind == TAIL_START) {
@@ -381,6 +380,7 @@ static uint64_t tail_value(struct tail *t, const struct append_batch *b,
         *s = b->starts.v[row->value];
         return (uint64_t)(uintptr_t)s;
     }
+    const char *blob = b->blobs.p + row->value;
     struct tail_blob *out = tail_blob_new(t, get_le32(blob));
     memcpy(out->p, blob + 4, get_le32(blob));
     return (uint64_t)(uintptr_t)out;

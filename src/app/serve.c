@@ -1,0 +1,545 @@
+/*
+ * serve.c - start, wiring, reload, shutdown.
+ *
+ * Start order: store → scraper → face → server; stop order is the reverse, so that
+ * nothing calls what is gone. Signals are taken by one thread in sigwait().
+ */
+// SPDX-License-Identifier: Apache-2.0
+#include "app/serve.h"
+
+#include <errno.h>
+#include <malloc.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "app/version.h"
+#include "base/fault.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "base/metric.h"
+#include "base/thread.h"
+#include "base/time.h"
+#include "export/export.h"
+#include "face/prometheus.h"
+#include "face/ui.h"
+
+struct server {
+    struct flags flags;
+    struct arena arena;
+    bool as_prometheus;
+    int64_t start_ms, start_mono_ns;
+    struct metrics *metrics;
+    struct metrics_tenant *tenant;
+    struct scraper *scraper;
+    struct query_engine engine;
+    struct prom_face *face;
+    struct ui_face *ui;
+    struct http_server *http;
+    struct export_node *node;
+    struct mutex mu;
+    struct prom_config *config; // under mu
+    bool reload_ok;             // under mu
+    int64_t reload_ms;          // under mu
+    atomic_bool ready;
+    struct mutex reload_mu; // one reload at a time
+    struct metric *reload_success, *reload_time, *ready_gauge;
+};
+
+/* ---- configuration ---- */
+
+// Bare start: this process and its host.
+static const char bare_config[] = "global:\n"
+                                  "  scrape_interval: 15s\n"
+                                  "scrape_configs:\n"
+                                  "- job_name: vigie\n"
+                                  "  scheme: vigie\n"
+                                  "  metrics_path: /self\n"
+                                  "  static_configs:\n"
+                                  "  - targets: ['%.*s']\n"
+                                  "- job_name: node\n"
+                                  "  scheme: vigie\n"
+                                  "  metrics_path: /node\n"
+                                  "  static_configs:\n"
+                                  "  - targets: ['%.*s']\n";
+
+static bool local_page(void *ctx, struct str path, struct buf *out, struct err *e)
+{
+    struct server *s = ctx;
+
+    if (str_eq(path, STR("/node")))
+        return export_node_write(s->node, out, e);
+    if (str_eq(path, STR("/self")))
+        return export_self_write(EXPO_TEXT, NULL, out), true;
+    return err_set(e, ERR_NOT_FOUND, "there is no page %.*s inside this process", STRF(path));
+}
+
+static bool load_bare(struct server *s, struct prom_config **out, struct err *e)
+{
+    char host[256] = "localhost";
+    struct str listen = flags_text(&s->flags, "web.listen-address");
+
+    gethostname(host, sizeof host - 1);
+    if (str_starts(listen, STR(":")))
+        listen = arena_printf(&s->arena, "localhost%.*s", STRF(listen));
+    OWNED(buf_fini) struct buf text = { 0 };
+    buf_printf(&text, bare_config, STRF(listen), STRF(str_c(host)));
+    return prom_config_parse(buf_view(&text), "(built in)", NULL, out, e);
+}
+
+// Names every problem of the file on its line, as a compiler does.
+static void show_problems(const struct prom_config *c, const char *path, const struct err *e)
+{
+    if (c && c->problem_count) {
+        for (size_t i = 0; i < c->problem_count; i++) {
+            const struct conf_problem *p = &c->problems[i];
+            fprintf(stderr, "%s:%u:%u: %.*s%s%.*s\n", path, p->pos.line, p->pos.col, STRF(p->text),
+                    p->hint.n ? "; " : "", STRF(p->hint));
+        }
+    } else if (e->pos.line) {
+        fprintf(stderr, "%s:%u:%u: %s\n", path, e->pos.line, e->pos.col, e->text);
+    } else {
+        fprintf(stderr, "%s: %s\n", path, e->text);
+    }
+}
+
+static void warn_unsupported(const struct prom_config *c)
+{
+    for (size_t i = 0; i < c->doc.scrape_configs.n; i++) {
+        const struct conf_scrape *job = c->doc.scrape_configs.v[i];
+        for (size_t k = 0; k < job->sd.other_n; k++)
+            log_warn("config", "this service discovery is not yet supported: it finds no targets",
+                     KV_STR("job", job->job_name), KV("key", job->sd.other[k].key));
+    }
+    if (c->doc.rule_files.n)
+        log_warn("config", "rule_files are not evaluated yet");
+    if (c->doc.remote_write.n)
+        log_warn("config", "remote_write is not sent yet");
+}
+
+static bool load_config(struct server *s, struct prom_config **out, struct err *e)
+{
+    struct str path = flags_text(&s->flags, "config.file");
+    struct prom_config_options o = { .agent = flags_bool(&s->flags, "agent") };
+
+    if (!path.n)
+        return load_bare(s, out, e);
+    return prom_config_load(path.p, &o, out, e);
+}
+
+// Takes over the reference on success.
+static bool apply_config(struct server *s, struct prom_config *c, struct err *e)
+{
+    if (!scraper_apply(s->scraper, c, e))
+        return false;
+    warn_unsupported(c);
+    mutex_lock(&s->mu);
+    struct prom_config *old = s->config;
+    s->config = c;
+    s->reload_ok = true;
+    s->reload_ms = clock_ms(clock_real());
+    mutex_unlock(&s->mu);
+    prom_config_put(old);
+    metric_set(s->reload_success, 1);
+    metric_set(s->reload_time, (double)s->reload_ms / 1000);
+    return true;
+}
+
+static bool reload(void *ctx, struct err *e)
+{
+    struct server *s = ctx;
+    struct prom_config *c = NULL;
+    LOCKED(&s->reload_mu);
+
+    log_info("app", "loading the configuration",
+             KV_STR("file", flags_text(&s->flags, "config.file")));
+    if (load_config(s, &c, e) && apply_config(s, c, e))
+        return true;
+    log_error("app", "configuration refused, the old one stays", KV_ERR(e));
+    prom_config_put(c);
+    mutex_lock(&s->mu);
+    s->reload_ok = false;
+    mutex_unlock(&s->mu);
+    metric_set(s->reload_success, 0);
+    return false;
+}
+
+static struct prom_config *host_config(void *ctx)
+{
+    struct server *s = ctx;
+    LOCKED(&s->mu);
+
+    return s->config ? prom_config_get(s->config) : NULL;
+}
+
+static void host_quit(void *ctx)
+{
+    (void)ctx;
+    kill(getpid(), SIGTERM);
+}
+
+static bool host_ready(void *ctx)
+{
+    return atomic_load_explicit(&((struct server *)ctx)->ready, memory_order_acquire);
+}
+
+static void host_reload_state(void *ctx, bool *ok, int64_t *at_ms)
+{
+    struct server *s = ctx;
+    LOCKED(&s->mu);
+
+    *ok = s->reload_ok;
+    *at_ms = s->reload_ms;
+}
+
+/* ---- starting ---- */
+
+static const char *data_path(struct server *s)
+{
+    struct str given = flags_text(&s->flags, "storage.tsdb.path");
+    const char *xdg = getenv("XDG_DATA_HOME"), *state = getenv("STATE_DIRECTORY");
+
+    if (given.n)
+        return given.p;
+    if (s->as_prometheus)
+        return "data/";
+    if (state && *state) // set by systemd: /var/lib/vigie
+        return state;
+    if (xdg && *xdg)
+        return arena_printf(&s->arena, "%s/vigie", xdg).p;
+    return "data";
+}
+
+static bool has_feature(struct server *s, struct str name)
+{
+    const struct flag_value *v = flags_get(&s->flags, "enable-feature");
+
+    for (size_t i = 0; i < v->all.n; i++)
+        for (struct str rest = v->all.v[i]; rest.n;)
+            if (str_eq(str_cut(&rest, ','), name))
+                return true;
+    return false;
+}
+
+static int64_t retention_ms(struct server *s, const struct prom_config *c)
+{
+    int64_t ms = flags_ms(&s->flags, "storage.tsdb.retention.time");
+
+    if (!ms)
+        ms = flags_ms(&s->flags, "storage.tsdb.retention");
+    if (!ms && c)
+        ms = c->doc.storage.tsdb->retention->time_ms;
+    return ms ? ms : INT64_C(15) * MS_DAY;
+}
+
+static bool open_store(struct server *s, const struct prom_config *c, struct err *e)
+{
+    uint64_t size = flags_size(&s->flags, "storage.tsdb.retention.size");
+    struct metrics_options o = {
+        .path = data_path(s),
+        .retention_ms = retention_ms(s, c),
+        .retention_bytes = size ? size : c->doc.storage.tsdb->retention->size,
+        .out_of_order_window_ms = c->doc.storage.tsdb->out_of_order_time_window_ms,
+        .cache_bytes = flags_size(&s->flags, "storage.cache-size"),
+        .exemplars_max = (uint64_t)MAX(c->doc.storage.exemplars->max_exemplars, INT64_C(0)),
+        .sync_always = str_eq(flags_text(&s->flags, "storage.wal-sync"), STR("always")),
+    };
+
+    return metrics_open(&s->metrics, &o, e) &&
+           metrics_tenant(s->metrics, STR("anonymous"), &s->tenant, e);
+}
+
+// /prom for http://host/prom, / without a path.
+static struct str prefix_of(struct server *s)
+{
+    struct str prefix = flags_text(&s->flags, "web.route-prefix");
+    struct str url = flags_text(&s->flags, "web.external-url");
+    size_t scheme = str_find(url, STR("://"));
+
+    if (prefix.n)
+        return prefix.p[0] == '/' ? prefix : arena_printf(&s->arena, "/%.*s", STRF(prefix));
+    if (scheme == STR_NPOS)
+        return STR("/");
+    struct str rest = str_sub(url, scheme + 3, url.n);
+    size_t slash = str_find_char(rest, '/');
+    struct str path = slash == STR_NPOS ? STR("/") : str_sub(rest, slash, rest.n);
+    while (path.n > 1 && path.p[path.n - 1] == '/')
+        path.n--;
+    return path;
+}
+
+static int flag_order(const void *a, const void *b)
+{
+    return strcmp(((const struct prom_flag *)a)->name, ((const struct prom_flag *)b)->name);
+}
+
+// What /status/flags shows: all flags that Prometheus has, with their values.
+static struct prom_flag *shown_flags(struct server *s, size_t *n)
+{
+    struct prom_flag *v = arena_array(&s->arena, s->flags.n, struct prom_flag);
+
+    *n = 0;
+    for (size_t i = 0; i < s->flags.n; i++) {
+        const struct flag_value *f = &s->flags.v[i];
+        if (strcmp(f->flag->name, "help") == 0 || strcmp(f->flag->name, "version") == 0)
+            continue;
+        OWNED(buf_fini) struct buf text = { 0 };
+        for (size_t k = 0; k < f->all.n; k++)
+            buf_printf(&text, "%s%.*s", k ? "," : "", STRF(f->all.v[k]));
+        v[(*n)++] = (struct prom_flag){ f->flag->name, f->all.n
+                                                           ? arena_str(&s->arena, buf_view(&text))
+                                                           : f->text };
+    }
+    qsort(v, *n, sizeof *v, flag_order);
+    return v;
+}
+
+static bool make_face(struct server *s, struct err *e)
+{
+    struct prom_face_options o = {
+        .metrics = s->metrics,
+        .tenant = s->tenant,
+        .scraper = s->scraper,
+        .host = { s, host_config, reload, host_quit, host_ready, host_reload_state },
+        .engine = &s->engine,
+        .clock = clock_real(),
+        .external_url = flags_text(&s->flags, "web.external-url"),
+        .route_prefix = prefix_of(s),
+        .cors_origin = flags_text(&s->flags, "web.cors.origin"),
+        .page_title = flags_text(&s->flags, "web.page-title"),
+        .enable_admin = flags_bool(&s->flags, "web.enable-admin-api"),
+        .enable_lifecycle = flags_bool(&s->flags, "web.enable-lifecycle"),
+        .enable_remote_write = flags_bool(&s->flags, "web.enable-remote-write-receiver"),
+        .enable_otlp = flags_bool(&s->flags, "web.enable-otlp-receiver"),
+        .agent = flags_bool(&s->flags, "agent"),
+        // As vigie everything is on; as prometheus what that program would have on.
+        .experimental_functions = !s->as_prometheus ||
+                                  has_feature(s, STR("promql-experimental-functions")),
+        .extended_selectors = !s->as_prometheus ||
+                              has_feature(s, STR("promql-extended-range-selectors")),
+        .search_api = !s->as_prometheus || has_feature(s, STR("search-api")),
+        .query_timeout_ms = flags_ms(&s->flags, "query.timeout"),
+        .start_ms = s->start_ms,
+        .query_concurrency = (unsigned)flags_int(&s->flags, "query.max-concurrency"),
+    };
+
+    o.flags = shown_flags(s, &o.flag_count);
+    o.retention_ms = retention_ms(s, s->config);
+    o.retention_bytes = flags_size(&s->flags, "storage.tsdb.retention.size");
+    return prom_face_new(&s->face, &o, e);
+}
+
+static bool start_http(struct server *s, struct err *e)
+{
+    const struct flag_value *listen = flags_get(&s->flags, "web.listen-address");
+    size_t n = listen->all.n ? listen->all.n : 1;
+    const char **addresses = arena_array(&s->arena, n, const char *);
+    struct str web_config = flags_text(&s->flags, "web.config.file");
+
+    for (size_t i = 0; i < n; i++)
+        addresses[i] = listen->all.n      ? listen->all.v[i].p
+                       : s->as_prometheus ? ":9090"
+                                          : listen->text.p;
+    if (!http_server_open(
+            &s->http,
+            &(struct http_server_options){
+                .listen = addresses,
+                .listen_count = n,
+                .connections_max = (unsigned)flags_int(&s->flags, "web.max-connections"),
+                .read_timeout_ms = flags_ms(&s->flags, "web.read-timeout"),
+                .web_config_path = web_config.n ? web_config.p : NULL,
+                .fallback = prom_face_fallback,
+                .before = prom_face_before,
+                .ctx = s->face,
+            },
+            e))
+        return false;
+    prom_face_routes(s->face, s->http);
+    ui_face_routes(s->ui, s->http);
+    if (!http_server_start(s->http, e))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        log_info("app", "listening", KV("address", addresses[i]),
+                 KV_I64("port", http_server_port(s->http, i)),
+                 KV("authentication", web_config.n ? "by the web config file" : "off"));
+    return true;
+}
+
+static void make_metrics(struct server *s)
+{
+    s->reload_success = metric_plain("prometheus_config_last_reload_successful",
+                                     "Whether the last configuration reload succeeded.",
+                                     METRIC_GAUGE);
+    s->reload_time = metric_plain("prometheus_config_last_reload_success_timestamp_seconds",
+                                  "When the configuration was last reloaded with success.",
+                                  METRIC_GAUGE);
+    s->ready_gauge = metric_plain("prometheus_ready", "Whether start-up has ended.", METRIC_GAUGE);
+}
+
+static bool start(struct server *s, struct err *e)
+{
+    struct prom_config *c = NULL;
+    struct str config_file = flags_text(&s->flags, "config.file");
+
+    make_metrics(s);
+    if (!load_config(s, &c, e)) {
+        show_problems(c, config_file.p, e);
+        prom_config_put(c);
+        return false;
+    }
+    struct ui_face_options ui = { .prefix = prefix_of(s) };
+    if (!open_store(s, c, e) ||
+        !export_node_open(&s->node, &(struct export_node_options){ 0 }, e) ||
+        !scraper_start(&s->scraper,
+                       &(struct scraper_options){ .tenant = s->tenant,
+                                                  .user_agent = STR("vigie/" VIGIE_VERSION),
+                                                  .local = local_page,
+                                                  .local_ctx = s },
+                       e)) {
+        prom_config_put(c);
+        return false;
+    }
+    s->config = prom_config_get(c);
+    s->engine = (struct query_engine){
+        .lookback_delta_ms = flags_ms(&s->flags, "query.lookback-delta"),
+        .subquery_step_ms = c->doc.global.evaluation_interval_ms,
+        .samples_max = (uint64_t)flags_int(&s->flags, "query.max-samples"),
+        .clock = clock_real(),
+    };
+    if (!make_face(s, e) || !ui_face_new(&s->ui, &ui, e) || !start_http(s, e) ||
+        !apply_config(s, c, e)) {
+        prom_config_put(c);
+        return false;
+    }
+    return true;
+}
+
+/* ---- running and stopping ---- */
+
+static void run(struct server *s, sigset_t *signals)
+{
+    for (;;) {
+        int sig = 0;
+        if (sigwait(signals, &sig) != 0)
+            continue;
+        if (sig == SIGHUP) {
+            struct err e;
+            (void)!reload(s, &e); // it has logged why
+        } else {
+            log_info("app", "stopping", KV("signal", strsignal(sig)));
+            return;
+        }
+    }
+}
+
+static void stop(struct server *s)
+{
+    if (s->http)
+        http_server_stop(s->http);
+    scraper_stop(s->scraper);
+    http_server_close(s->http);
+    ui_face_free(s->ui);
+    prom_face_free(s->face);
+    metrics_close(s->metrics);
+    export_node_close(s->node);
+    prom_config_put(s->config);
+    flags_fini(&s->flags);
+    arena_fini(&s->arena);
+}
+
+static void print_help(bool as_prometheus)
+{
+    OWNED(buf_fini) struct buf b = { 0 };
+
+    if (as_prometheus)
+        buf_lit(&b, "usage: prometheus [<flags>]\n\nvigie in the place of the Prometheus "
+                    "monitoring server\n");
+    else
+        buf_lit(
+            &b,
+            "vigie watches: metrics today, in the place of Prometheus\n\n"
+            "  vigie                                 watch this host, on http://127.0.0.1:9090\n"
+            "  vigie --config.file=prometheus.yml    do what that Prometheus did\n"
+            "  vigie check config|rules|metrics …    look at files before they are used\n"
+            "  vigie query instant|range …           ask a running server\n"
+            "  vigie test promql|rules FILE…         run tests\n");
+    flags_help(&b, serve_flags, serve_flag_count);
+    buf_lit(&b, "\nAll other flags of Prometheus 2.45 and 3.x are accepted.\n");
+    fwrite(b.p, 1, b.n, stdout);
+}
+
+static void block_signals(sigset_t *signals)
+{
+    sigemptyset(signals);
+    sigaddset(signals, SIGINT);
+    sigaddset(signals, SIGTERM);
+    sigaddset(signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, signals, NULL); // before threads start: all inherit it
+    signal(SIGPIPE, SIG_IGN);
+}
+
+static bool read_command_line(struct server *s, int argc, char **argv)
+{
+    struct err e;
+
+    if (!flags_parse(&s->flags, serve_flags, serve_flag_count, argc, argv, &e)) {
+        fprintf(stderr, "Error parsing command line arguments: %s\n%s: --help lists the flags\n",
+                e.text, argv[0]);
+        return false;
+    }
+    if (s->flags.args.n) {
+        fprintf(
+            stderr,
+            "Error parsing command line arguments: unexpected %s\n%s: --help lists the commands\n",
+            s->flags.args.v[0].p, argv[0]);
+        return false;
+    }
+    if (!log_configure(flags_text(&s->flags, "log.level"), flags_text(&s->flags, "log.format"),
+                       &e)) {
+        fprintf(stderr, "Error parsing command line arguments: %s\n", e.text);
+        return false;
+    }
+    return true;
+}
+
+int serve_main(int argc, char **argv, bool as_prometheus)
+{
+    static struct server s; // the one struct of globals: its threads outlive no function but main
+    sigset_t signals;
+    struct err e = { 0 };
+
+    s.as_prometheus = as_prometheus;
+    s.start_ms = clock_ms(clock_real());
+    s.start_mono_ns = clock_mono_ns(clock_real());
+    mutex_init(&s.mu, "server", RANK_LEAF);
+    mutex_init(&s.reload_mu, "reload", 1);
+    if (!read_command_line(&s, argc, argv))
+        return 2;
+    if (flags_bool(&s.flags, "help")) {
+        print_help(as_prometheus);
+        return 0;
+    }
+    if (flags_bool(&s.flags, "version")) {
+        version_print(as_prometheus ? "prometheus" : "vigie");
+        return 0;
+    }
+    mallopt(M_ARENA_MAX, 4); // memory of short-lived threads is shared, not kept apart
+    fault_from_env();
+    block_signals(&signals);
+    if (!start(&s, &e)) {
+        log_error("app", "not started", KV_ERR(&e));
+        stop(&s);
+        return 1;
+    }
+    atomic_store_explicit(&s.ready, true, memory_order_release); // pairs with host_ready()
+    metric_set(s.ready_gauge, 1);
+    log_info("app", "ready",
+             KV_I64("start_ms", (clock_mono_ns(clock_real()) - s.start_mono_ns) / NS_MS),
+             KV("data", data_path(&s)));
+    run(&s, &signals);
+    stop(&s);
+    return 0;
+}
