@@ -12,6 +12,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/fault.h"
 #include "base/mem.h"
+#include "base/sort.h"
 #include "metrics/metrics_priv.h"
 
 enum {
@@ -325,6 +326,16 @@ static bool open_heads(struct commit *c, struct err *e)
     return true;
 }
 
+static int bind_order(const void *a, const void *b, void *ctx)
+{
+    const struct bind *x = a, *y = b;
+    const struct append_batch *batch = ctx;
+    uint32_t i = batch->shard[x->shard].rows.v[x->row].index;
+    uint32_t k = batch->shard[y->shard].rows.v[y->row].index;
+
+    return (i > k) - (i < k);
+}
+
 static bool prepare(struct commit *c, struct err *e)
 {
     struct metrics *m = c->t->m;
@@ -339,6 +350,8 @@ static bool prepare(struct commit *c, struct err *e)
     if (!assign_spans(c, e))
         return false;
     find_ids(c);
+    // New series get their ids in the order in which they came: answers keep that order, as upstream's.
+    sort_stable(c->binds.v, c->binds.n, sizeof *c->binds.v, bind_order, c->b);
     for (size_t i = 0; c->binds.n && i < c->spans.n; i++) {
         if (!span_open_logs(c->spans.v[i]->s, e))
             return false;
