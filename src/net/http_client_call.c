@@ -322,11 +322,27 @@ static void begin(struct http_call *call)
     start_exchange(call);
 }
 
+// The loop may have ended already: no handle may be opened.
+static void refuse_stopped(struct http_call *call)
+{
+    struct err e;
+
+    err_set(&e, ERR_CANCELLED, "context canceled");
+    call->done(call->ctx, NULL, &e);
+    http_tls_free(call->o.tls);
+    arena_fini(&call->arena);
+    xfree(call);
+}
+
 void client_call_start(struct http_call *call)
 {
     struct http_client *c = call->client;
     struct err e;
 
+    if (c->stopping) {
+        refuse_stopped(call);
+        return;
+    }
     call->next = c->calls;
     call->link = &c->calls;
     if (call->next)
@@ -336,10 +352,6 @@ void client_call_start(struct http_call *call)
     loop_timer_init(c->loop, &call->deadline, on_deadline);
     loop_timer_init(c->loop, &call->next_address, NULL);
     loop_timer_start(&call->deadline, call->o.timeout_ms, 0);
-    if (c->stopping) {
-        fail(call, ERR_CANCELLED, "context canceled");
-        return;
-    }
     if (!prepare(call, &e)) {
         client_call_fail(call, &e);
         return;

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metric.h"
+#include "base/time.h"
 
 enum {
     CONNECTIONS_MAX = 512,
@@ -147,6 +148,26 @@ static bool listen_address(struct http_server *s, size_t i, struct err *e)
 
 /* ---- open ---- */
 
+static void register_metrics(struct http_server *s)
+{
+    static const char *const by_listener[] = { "listener_name" };
+    struct str http = STR("http");
+
+    s->open_connections = metric_plain("vigie_http_connections", "Open connections to the server.",
+                                       METRIC_GAUGE);
+    s->accepted = metric_child(
+        metric_family("net_conntrack_listener_conn_accepted_total",
+                      "Total number of connections opened to the listener of a given name.",
+                      METRIC_COUNTER, by_listener, 1),
+        &http);
+    s->closed = metric_child(
+        metric_family("net_conntrack_listener_conn_closed_total",
+                      "Total number of connections closed that were made to the listener of a "
+                      "given name.",
+                      METRIC_COUNTER, by_listener, 1),
+        &http);
+}
+
 bool http_server_open(struct http_server **out, const struct http_server_options *o, struct err *e)
 {
     OWNED(http_server_close) struct http_server *s = xcalloc(1, sizeof *s);
@@ -174,8 +195,7 @@ bool http_server_open(struct http_server **out, const struct http_server_options
     for (size_t i = 0; i < o->listen_count; i++)
         if (!listen_address(s, i, e))
             return false;
-    s->open_connections = metric_plain("vigie_http_connections", "Open connections to the server.",
-                                       METRIC_GAUGE);
+    register_metrics(s);
     *out = TAKE(s);
     return true;
 }
@@ -253,6 +273,7 @@ static void on_connect(struct loop_poll *p, int events)
             return;
         }
         metric_add(s->open_connections, 1);
+        metric_add(s->accepted, 1);
         name_peer(&addr, peer);
         http_conn_open(l, fd, peer);
     }
@@ -277,6 +298,7 @@ static void wake_stopper(struct http_server *s)
 void http_server_conn_closed(struct http_server *s)
 {
     metric_add(s->open_connections, -1);
+    metric_add(s->closed, 1);
     atomic_fetch_sub(&s->connections, 1);
     for (unsigned i = 0; i < s->loop_count; i++) {
         bool yes = true;
@@ -394,11 +416,15 @@ static void on_loops(struct http_server *s, void (*run)(void *))
 
 static bool wait_for_none(struct http_server *s, const atomic_int *count, int64_t timeout_ms)
 {
+    int64_t end_ns = clock_mono_ns(clock_real()) + timeout_ms * NS_MS;
     LOCKED(&s->mu);
 
-    while (atomic_load(count) > 0)
-        if (!cond_wait(&s->idle, &s->mu, timeout_ms))
-            return atomic_load(count) == 0;
+    while (atomic_load(count) > 0) {
+        int64_t left_ms = (end_ns - clock_mono_ns(clock_real())) / NS_MS;
+        if (left_ms <= 0)
+            return false;
+        cond_wait(&s->idle, &s->mu, left_ms);
+    }
     return true;
 }
 

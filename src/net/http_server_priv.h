@@ -176,7 +176,7 @@ struct http_server {
     bool started, stopped;
     struct web_access *web; // NULL: plain and open to all
     struct pool *auth_pool; // hashes passwords; NULL without a web config
-    struct metric *open_connections;
+    struct metric *open_connections, *accepted, *closed;
     struct metric_family *requests, *durations, *sizes;
 };
 

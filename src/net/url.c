@@ -90,13 +90,14 @@ static bool parse_authority(struct arena *a, struct str text, struct str s, stru
         host = str_sub(s, 0, colon);
         port = str_sub(s, colon + 1, s.n);
     }
-    for (size_t i = 0; i < host.n; i++)
-        if (str_find_char(STR(" \"<>\\^`{|}"), host.p[i]) != STR_NPOS)
-            return err_set(e, ERR_INVALID, "parse \"%.*s\": invalid character \"%c\" in host name",
-                           STRF(str_sub(text, 0, 120)), host.p[i]);
     struct str decoded = http_url_decode(a, host, false);
     if (!decoded.p || has_control(decoded))
         return bad(e, text, "invalid URL escape in host");
+    for (size_t i = 0; i < decoded.n; i++)
+        if (str_find_char(STR(" \"<>\\^`{|}@/?#[]%"), decoded.p[i]) != STR_NPOS ||
+            (decoded.p[i] == ':' && !u->ipv6))
+            return err_set(e, ERR_INVALID, "parse \"%.*s\": invalid character \"%c\" in host name",
+                           STRF(str_sub(text, 0, 120)), decoded.p[i]);
     u->host = lower(a, decoded);
     return parse_port(text, port, u, e);
 }

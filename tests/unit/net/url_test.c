@@ -26,6 +26,7 @@ TEST(url_parse_table)
         { "http://[::1/", "missing ']' in host", 0 },
         { "http://a b/", "invalid character \" \" in host name", 0 },
         { "http://h/\n", "invalid control character in URL", 0 },
+        { "http://a%40b/", "invalid character \"@\" in host name", 0 },
         { "http://%zz/", "invalid URL escape", 0 },
         { "http://h:99999/", "http://h:99999/", -1 },
     };
