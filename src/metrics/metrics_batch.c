@@ -22,9 +22,12 @@ void append_batch_reset(struct append_batch *b)
     b->series_added = 0;
     buf_reset(&b->blobs);
     vec_reset(&b->starts);
+    if (b->fresh.n > 1024)
+        map_fini(&b->fresh_map); // clearing a large one each time would cost more than the rows
+    else if (b->fresh.n)
+        map_reset(&b->fresh_map);
     vec_reset(&b->fresh);
     vec_reset(&b->exemplars);
-    map_reset(&b->fresh_map);
     arena_reset(&b->arena);
 }
 
