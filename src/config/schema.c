@@ -382,6 +382,8 @@ static bool read_struct(struct conf_reader *r, const struct conf_type *type,
     for (size_t i = 0; n->kind == YAML_MAPPING && i < n->n; i++) {
         char *base = obj;
         const struct conf_field *f = find_field(type, n->pairs[i].key->text, &base);
+        if (!f && r->ignore_unknown)
+            continue;
         if (!f)
             unknown_key(r, type, n->pairs[i].key);
         else if (!read_field(r, f, n->pairs[i].value, base, e))

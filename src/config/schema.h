@@ -112,6 +112,7 @@ struct conf_reader {
     VEC(struct conf_problem) problems; // unknown keys and wrong kinds, all of them
     VEC(struct conf_problem) warnings; // accepted as meant
     const struct conf_type *top;       // unknown keys of inline structs are the top's
+    bool ignore_unknown;               // unknown keys are no problems
 };
 
 /*

@@ -15,7 +15,7 @@ static const struct {
     { "foo: 1\n", "field foo not found in type config.plain", "", 1, 1 },
     { "global:\n  scrape_intervall: 5s\n", "field scrape_intervall not found", "scrape_interval", 2,
       3 },
-    { "global: {scrape_interval: 5x}\n", "not a valid duration string: \"5x\"", "", 1, 27 },
+    { "global: {scrape_interval: 5x}\n", "unknown unit \"x\" in duration \"5x\"", "", 1, 27 },
     { "global: {scrape_interval: 5s, scrape_timeout: 10s}\n", "global scrape timeout greater", "",
       1, 47 },
     { "scrape_configs:\n- job_name: a\n- job_name: a\n",
