@@ -299,7 +299,8 @@ bool scraper_start(struct scraper **out, const struct scraper_options *o, struct
     mutex_init(&s->mu, "scraper", RANK_APP + 1);
     cond_init(&s->wake);
     make_metrics(s);
-    if (!pool_start(
+    if (!http_client_start(&s->client, e) ||
+        !pool_start(
             &s->workers,
             &(struct pool_options){ .name = "scrape", .threads = o->workers, .queue_max = 65536 },
             e) ||
