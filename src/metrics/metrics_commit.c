@@ -365,7 +365,7 @@ static bool prepare(struct commit *c, struct err *e)
 
 /* ---- 3: rows into tails ---- */
 
-static uint64_t row_bits(const struct append_batch *b, const struct append_row *row)
+uint64_t append_row_bits(const struct append_batch *b, const struct append_row *row)
 {
     const char *blob;
 
@@ -402,7 +402,7 @@ static uint64_t tail_value(struct tail *t, const struct append_batch *b,
 // The order rules. True: the row is to be written.
 static bool check_order(struct commit *c, struct slot *slot, struct append_row *row)
 {
-    uint64_t bits = row_bits(c->b, row);
+    uint64_t bits = append_row_bits(c->b, row);
 
     if (row->t_ms > slot->last_ms) {
         slot->last_ms = row->t_ms;
@@ -735,6 +735,8 @@ bool append_commit(struct append_batch *b, struct append_stats *stats, uint8_t *
     if (c.spans.n) {
         add_rows(&c);
         raise_newest(c.t, c.seen_ms);
+        for (size_t i = 0; i < c.spans.n; i++)
+            append_accept_repeats(b, (uint8_t)i, c.spans.v[i]->s);
         if (fault_hit("commit.copied"))
             return err_os(e, "commit");
         if (!wait_log(&c, e))

@@ -5,6 +5,7 @@
  *   metrics_span.c     a partition at run time: catalog, logs, tails, parts, views
  *   metrics_batch.c    collecting a batch; resolving series
  *   metrics_commit.c   binding, order checks, copying rows, waiting for the log
+ *   metrics_repeat.c   repeated rows among those refused for order
  *   metrics_replay.c   recovery
  *   metrics_flush.c    tails to parts, freezing of catalog segments
  *   metrics_merge.c    merging parts, closing partitions
@@ -83,13 +84,14 @@ struct span {
     int64_t min_ms, max_ms; // [min, max)
     int64_t slice_ms;
     uint16_t tag;
-    uint32_t shards;                // of its live logs and parts
-    atomic_bool is_open;  // released when catalog and parts are there
-    atomic_bool is_final; // was closed: slices of its series count, late rows need new ids
-    struct mutex merge_mu;          // held over merging and closing
-    struct mutex work_mu;           // held over flushing and freezing
-    int64_t close_after_ns;         // under merge_mu: not before, after a failure
-    struct mutex open_mu;           // held while catalog, parts and logs are opened
+    uint32_t shards;        // of its live logs and parts
+    atomic_bool is_open;    // released when catalog and parts are there
+    atomic_bool is_final;   // was closed: slices of its series count, late rows need new ids
+    struct mutex merge_mu;  // held over merging and closing
+    struct mutex work_mu;   // held over flushing and freezing
+    int64_t close_after_ns; // under merge_mu: not before, after a failure
+    int64_t merge_after_ns; // the merger thread\'s: likewise
+    struct mutex open_mu;   // held while catalog, parts and logs are opened
     struct catalog *catalog;
     uint64_t catalog_log;   // number of the log that new series go to
     struct log_group *logs; // NULL until rows are to be appended
@@ -260,6 +262,14 @@ static inline uint32_t ref_number(const struct metrics_tenant *t, struct series_
 {
     return ref.slot >> t->shard_bits;
 }
+
+// What tells values apart: the bits of a float, the hash of an encoded histogram.
+uint64_t append_row_bits(const struct append_batch *b, const struct append_row *row);
+/*
+ * Rows refused as out of order whose very like is in a tail of the span become APPEND_OK: a sender
+ * that repeats a batch after a crash or a 503 is not told that its samples were refused.
+ */
+void append_accept_repeats(struct append_batch *b, uint8_t span_index, struct span *s);
 
 /* ---- batches in flight ---- */
 

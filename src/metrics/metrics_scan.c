@@ -6,6 +6,7 @@
  * With several spans, series are read in groups, span by span, so that pages are met in order.
  */
 // SPDX-License-Identifier: Apache-2.0
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/sort.h"
 #include "metrics/metrics_view_priv.h"
@@ -114,10 +115,18 @@ static bool start_tails(struct scan *c, struct scan_span *ss, struct err *e)
 
 /* ---- one series ---- */
 
+// A damaged page hides its rows; the rest is served.
+static void note_damage(struct scan *c, const struct err *why)
+{
+    atomic_fetch_add_explicit(&c->view->tenant->m->corruptions, 1, memory_order_relaxed);
+    log_error("metrics", "answer lacks samples of a damaged part", KV_ERR(why));
+}
+
 static bool read_parts(struct scan *c, struct scan_span *ss, uint32_t id, uint32_t shard,
                        struct sample_columns *out, struct err *e)
 {
     const struct span_view *rows = ss->vs->rows;
+    struct err why = { 0 };
 
     for (size_t i = 0; i < rows->part_count; i++) {
         const struct manifest_part *info = &rows->parts[i].info;
@@ -128,8 +137,13 @@ static bool read_parts(struct scan *c, struct scan_span *ss, uint32_t id, uint32
         if (!ss->cursor[i])
             ss->cursor[i] = metric_part_cursor_new(rows->parts[i].part,
                                                    c->q->need_start ? METRIC_PART_START : 0);
-        if (!metric_part_read(ss->cursor[i], id, ss->min_ms, ss->max_ms, out, e))
+        if (metric_part_read(ss->cursor[i], id, ss->min_ms, ss->max_ms, out, &why))
+            continue;
+        if (why.kind != ERR_CORRUPT) {
+            *e = why;
             return false;
+        }
+        note_damage(c, &why);
     }
     return true;
 }

@@ -26,6 +26,7 @@ enum {
     SWEEP_TICKS = 3600,
     MERGE_NICE = 10,
 };
+#define MERGE_RETRY_NS     (600 * NS_SECOND)
 #define FLUSH_AGE_NS       (2 * 3600 * NS_SECOND)
 #define DISK_MIN_BYTES     (UINT64_C(512) << 20)
 #define DISK_RESERVE_BYTES (UINT64_C(64) << 20)
@@ -244,6 +245,7 @@ static void merge_round(struct metrics *m, struct arena *a, unsigned ticks)
 {
     size_t n;
     struct metrics_tenant **t = tenants_of(m, a, &n);
+    int64_t now_ns = clock_mono_ns(m->clock);
     struct err e = { 0 };
 
     for (size_t i = 0; i < n; i++) {
@@ -252,8 +254,11 @@ static void merge_round(struct metrics *m, struct arena *a, unsigned ticks)
         for (size_t k = 0; k < list.n; k++) {
             struct span *s = list.v[k];
 
-            if (atomic_load_explicit(&s->is_open, memory_order_acquire) && !span_merge(s, &e))
+            if (atomic_load_explicit(&s->is_open, memory_order_acquire) &&
+                now_ns >= s->merge_after_ns && !span_merge(s, &e)) {
+                s->merge_after_ns = now_ns + MERGE_RETRY_NS;
                 log_warn("metrics", "merge failed and is tried again", KV_ERR(&e));
+            }
             if (ticks % SLOW_TICKS == 0 && span_is_due_to_close(s) && !span_close_writing(s, &e))
                 log_warn("metrics", "closing of a partition failed and is tried again", KV_ERR(&e));
         }

@@ -91,6 +91,32 @@ TEST(order_rules)
     CHECK(fx_compare(f) == 3);
 }
 
+// A sender that was not answered sends the same batch again: nothing of it is refused.
+TEST(a_repeated_batch_is_accepted)
+{
+    struct metrics_options o = { .shards = 2, .leave_logs = true };
+    OWNED(fx_free) struct fixture *f = fx_new(&o);
+
+    for (int round = 0; round < 3; round++) {
+        struct append_stats stats;
+
+        for (unsigned i = 0; i < 20; i++) {
+            for (int k = 0; k < 5; k++) {
+                fx_add(f, i, T0 + k * 15000, k);
+                ledger_add(f->ledger, i, T0 + k * 15000, double_bits(k));
+            }
+        }
+        stats = fx_commit(f);
+        CHECK_F(stats.rows[APPEND_OK] == 100, "round %d: %d accepted", round,
+                (int)stats.rows[APPEND_OK]);
+        if (round == 1)
+            fx_reopen(f);
+    }
+    fx_add(f, 3, T0 + 15000, 77); // the same time, another value
+    CHECK(fx_commit(f).rows[APPEND_OUT_OF_ORDER] == 1);
+    CHECK(fx_compare(f) == 100);
+}
+
 TEST(status_is_told_per_row)
 {
     OWNED(fx_free) struct fixture *f = fx_new(&two_shards);
