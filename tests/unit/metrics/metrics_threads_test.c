@@ -154,3 +154,31 @@ TEST(readers_see_whole_batches_while_all_else_goes_on)
     fx_reopen(f);
     look(&s);
 }
+
+// The store's own threads run beside appenders: nothing is lost over a clean close.
+TEST(the_stores_own_threads)
+{
+    OWNED(arena_fini) struct arena a = { 0 };
+    struct metrics_options o = { .shards = 2, .path = file_temp_dir(&a), .sync_interval_ms = 5 };
+    struct fixture f = { .clock = clock_fake(T0 + MS_DAY + MS_HOUR), .ledger = NULL };
+    struct shared s = { .f = &f };
+    struct err e = { 0 };
+
+    o.clock = &f.clock;
+    for (int round = 0; round < 2; round++) {
+        struct worker w[APPENDERS] = { 0 };
+
+        CHECK_OK(metrics_open(&f.m, &o, &e), &e);
+        CHECK_OK(metrics_tenant(f.m, STR("anonymous"), &f.t, &e), &e);
+        atomic_store(&s.running, APPENDERS);
+        for (int i = 0; round == 0 && i < APPENDERS; i++) {
+            w[i] = (struct worker){ .s = &s, .number = i };
+            CHECK_OK(thread_start(&w[i].thread, "worker", append, &w[i], &e), &e);
+        }
+        for (int i = 0; i < APPENDERS; i++)
+            thread_join(&w[i].thread);
+        look(&s);
+        metrics_close(f.m);
+    }
+    CHECK_OK(file_remove_tree(o.path, &e), &e);
+}
