@@ -318,7 +318,7 @@ static bool zone_at(struct cursor *c, int64_t *seconds)
     return true;
 }
 
-bool rfc3339_parse(struct str s, int64_t *out_ns, struct err *e)
+bool rfc3339_parse_parts(struct str s, int64_t *out_s, int32_t *out_ns, struct err *e)
 {
     struct cursor c = cursor_of(s);
     int64_t year, month, day, hour, minute, second, ns, zone;
@@ -332,10 +332,21 @@ bool rfc3339_parse(struct str s, int64_t *out_ns, struct err *e)
         hour > 23 || minute > 59 || second > 59)
         return err_at(e, c.pos, ERR_INVALID,
                       "expected a time such as 2006-01-02T15:04:05Z, got \"%.*s\"", STRF(s));
-    int64_t t = civil_days(year, (int)month, (int)day) * 86400 + hour * 3600 + minute * 60 +
-                second - zone;
+    *out_s = civil_days(year, (int)month, (int)day) * 86400 + hour * 3600 + minute * 60 + second -
+             zone;
+    *out_ns = (int32_t)ns;
+    return true;
+}
+
+bool rfc3339_parse(struct str s, int64_t *out_ns, struct err *e)
+{
+    int64_t t;
+    int32_t ns;
+
+    if (!rfc3339_parse_parts(s, &t, &ns, e))
+        return false;
     if (__builtin_mul_overflow(t, NS_SECOND, &t) || __builtin_add_overflow(t, ns, &t))
-        return err_at(e, c.pos, ERR_LIMIT, "time \"%.*s\" is out of range", STRF(s));
+        return err_set(e, ERR_LIMIT, "time \"%.*s\" is out of range", STRF(s));
     *out_ns = t;
     return true;
 }

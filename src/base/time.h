@@ -44,6 +44,8 @@ void buf_duration_go(struct buf *b, int64_t ns); // as Go's Duration.String: 1h3
 
 // RFC 3339 with optional fraction and zone. ms form rounds down.
 bool rfc3339_parse(struct str s, int64_t *out_ns, struct err *e);
+// As rfc3339_parse, for all years of four digits: seconds, rounded down, and 0..999999999 ns.
+bool rfc3339_parse_parts(struct str s, int64_t *out_s, int32_t *out_ns, struct err *e);
 void buf_rfc3339_ms(struct buf *b, int64_t ms); // 2026-11-21T04:05:06.789Z
 void buf_rfc3339_ns(struct buf *b, int64_t ns); // trailing zeros of the fraction cut
 

@@ -5,7 +5,8 @@
  * live as long. Parsing evaluates nothing, except that duration expressions
  * keep their own small tree (promql_duration) until start, end and step are
  * known. Language of Prometheus 3.15 with experimental functions, duration
- * expressions, anchored/smoothed selectors and fill modifiers on.
+ * expressions, anchored/smoothed selectors and fill modifiers on, unless
+ * struct promql_options says otherwise.
  */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -211,6 +212,13 @@ struct promql {
     size_t regex_count;
 };
 
+// Parts of the language that Prometheus has behind feature flags; zero: all of them are on.
+struct promql_options {
+    bool no_experimental_functions;
+    bool no_extended_selectors; // anchored, smoothed
+    bool no_fill_modifiers;     // fill(0), fill_left(0), fill_right(0)
+};
+
 /*
  * Parses and type-checks. On failure q->errors is filled (in the order found) and *e holds the
  * first one as upstream writes it: "1:7: parse error: unexpected end of input", cut to the room of
@@ -218,6 +226,9 @@ struct promql {
  * both cases and holds no tree after a failure.
  */
 MUST_CHECK bool promql_parse(struct arena *a, struct str text, struct promql *q, struct err *e);
+// As promql_parse, where what o (NULL: nothing) switches off is an error in upstream's words.
+MUST_CHECK bool promql_parse_with(struct arena *a, struct str text, const struct promql_options *o,
+                                  struct promql *q, struct err *e);
 // Frees the regexes and empties q; the tree, in the arena, must not be matched with any more.
 void promql_fini(struct promql *q);
 OWN_DEFINE_FINI(struct promql, promql_fini)

@@ -217,6 +217,9 @@ static struct promql_node *parse_call(struct parser *p, const struct token *name
         struct str quoted = promql_quoted(p, name->val);
         promql_report(p, name->pos, token_end(name), "unknown function with name %.*s",
                       STRF(quoted));
+    } else if ((n->call.fn->flags & FN_EXPERIMENTAL) && p->options.no_experimental_functions) {
+        struct str quoted = promql_quoted(p, name->val);
+        promql_report(p, name->pos, token_end(name), "function %.*s is not enabled", STRF(quoted));
     }
     n->call.args = args.v.v;
     n->call.arg_count = args.v.n;
@@ -284,6 +287,11 @@ static bool agg_has_param(enum promql_agg op)
            op == AGG_LIMITK || op == AGG_LIMIT_RATIO;
 }
 
+static bool agg_is_experimental(enum promql_agg op)
+{
+    return op == AGG_LIMITK || op == AGG_LIMIT_RATIO;
+}
+
 static enum promql_agg agg_of(enum tok t)
 {
     static const enum promql_agg aggs[] = {
@@ -319,6 +327,11 @@ static struct promql_node *parse_aggregate(struct parser *p, const struct token 
     size_t want = agg_has_param(n->aggregate.op) ? 2 : 1;
     if (args.v.n == 0) {
         promql_report(p, n->start, n->end, "no arguments for aggregate expression provided");
+    } else if (agg_is_experimental(n->aggregate.op) && p->options.no_experimental_functions) {
+        promql_report(p, n->start, n->end,
+                      "%s() is experimental and must be enabled with "
+                      "--enable-feature=promql-experimental-functions",
+                      promql_agg_name(n->aggregate.op));
     } else if (args.v.n != want) {
         promql_report(p, n->start, n->end,
                       "wrong number of arguments for aggregate expression provided, expected %zu, "
@@ -561,6 +574,8 @@ static struct promql_node *parse_binary(struct parser *p, struct promql_node *lh
     if (!n->binary.rhs)
         return NULL;
     n->end = n->binary.rhs->end;
+    if ((n->binary.has_fill_lhs || n->binary.has_fill_rhs) && p->options.no_fill_modifiers)
+        promql_report(p, n->start, n->end, "binop fill modifiers are experimental and not enabled");
     promql_node_raise(p, n, lhs);
     promql_node_raise(p, n, n->binary.rhs);
     return p->aborted ? NULL : n;
@@ -617,17 +632,25 @@ static void parse_query(struct parser *p, struct promql *q)
         promql_check(p, q->root);
 }
 
-bool promql_parse(struct arena *a, struct str text, struct promql *q, struct err *e)
+bool promql_parse_with(struct arena *a, struct str text, const struct promql_options *o,
+                       struct promql *q, struct err *e)
 {
     struct parser p;
 
     *q = (struct promql){ .text = text };
     promql_parser_init(&p, a, str_sub(text, 0, PROMQL_TEXT_MAX + 1));
+    if (o)
+        p.options = *o;
     if (fits(&p))
         parse_query(&p, q);
     bool ok = promql_result(&p, q, e);
     promql_parser_fini(&p);
     return ok;
+}
+
+bool promql_parse(struct arena *a, struct str text, struct promql *q, struct err *e)
+{
+    return promql_parse_with(a, text, NULL, q, e);
 }
 
 static void parse_only_selector(struct parser *p, struct promql *q)

@@ -168,7 +168,9 @@ static struct promql_node *parse_extended(struct parser *p, struct promql_node *
     const char *word = anchored ? "anchored" : "smoothed";
     struct promql_node *s = n->kind == PROMQL_RANGE ? n->range.selector : n;
 
-    if (s->kind == PROMQL_SELECTOR) {
+    if (p->options.no_extended_selectors) {
+        promql_report(p, n->start, n->end, "%s modifier is experimental and not enabled", word);
+    } else if (s->kind == PROMQL_SELECTOR) {
         bool *mine = anchored ? &s->selector.anchored : &s->selector.smoothed;
         *mine = true;
         if (s->selector.anchored && s->selector.smoothed)

@@ -166,6 +166,7 @@ struct parser {
     uint32_t depth;
     uint32_t duration_nodes; // of the duration being parsed
     bool too_high;         // the limit of the tree's height was reported
+    struct promql_options options;
     VEC(struct promql_error) errors;
     VEC(struct regex *) regexes;
 };

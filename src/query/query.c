@@ -494,7 +494,7 @@ static bool prepare(struct query *q, struct series_source *source, struct err *e
         q->end_ms < -QUERY_TIME_MAX || q->end_ms > QUERY_TIME_MAX ||
         q->lookback_ms > QUERY_TIME_MAX)
         return err_set(e, ERR_INVALID, "a time of the query is out of bounds");
-    if (!promql_parse(q->keep, r->text, q->promql, e)) {
+    if (!promql_parse_with(q->keep, r->text, &q->engine->syntax, q->promql, e)) {
         OWNED(buf_fini) struct buf text = { 0 };
 
         if (q->promql->error_count)

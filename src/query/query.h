@@ -21,13 +21,15 @@
 enum { QUERY_NOTES_MAX = 10 };       // warnings, and infos, returned by default
 enum { QUERY_STEPS_MAX = 32 << 20 }; // steps of one grid; the API has its own, lower limit
 
-struct query_engine {          // zero in a field means its default
-    int64_t lookback_delta_ms; // 5 min
-    int64_t subquery_step_ms;  // of [5m:] without a step: 1 min (global evaluation interval)
-    uint64_t samples_max;      // held in memory by one query: 50e6
-    bool no_start_times;       // rate & co. ignore start timestamps
-    bool type_and_unit_labels; // rate judges counters by __type__, not by name
-    struct clock *clock;       // for timings; NULL: all timings are 0
+struct query_engine {             // zero in a field means its default
+    int64_t lookback_delta_ms;    // 5 min
+    int64_t subquery_step_ms;     // of [5m:] without a step: 1 min (global evaluation interval)
+    uint64_t samples_max;         // held in memory by one query: 50e6
+    bool no_start_times;          // rate & co. ignore start timestamps
+    bool type_and_unit_labels;    // rate judges counters by __type__, not by name
+    bool exact_numbers;           // matchers of le and quantile compare text: "1" is not "1.0"
+    struct promql_options syntax; // parts of the language that are off
+    struct clock *clock;          // for timings; NULL: all timings are 0
 };
 
 struct query_request {

@@ -2,7 +2,8 @@
  * query_select.c - the matchers of a selector as the source is asked for them.
  *
  * `le` and `quantile` are numbers written as text: clients and servers differ in "1" and "1.0",
- * so = and != on these two labels accept every usual spelling of the number.
+ * so = and != on these two labels accept every usual spelling of the number, unless the engine
+ * is told to compare the text.
  */
 // SPDX-License-Identifier: Apache-2.0
 #include "base/num.h"
@@ -74,7 +75,7 @@ bool query_select(struct query *q, const struct promql_node *n, int64_t lo_ms, i
 
     for (size_t i = 0; i < count; i++) {
         m[i] = n->selector.matchers[i];
-        if (is_number_matcher(&n->selector.matchers[i], &v) &&
+        if (!q->engine->exact_numbers && is_number_matcher(&n->selector.matchers[i], &v) &&
             !number_matcher(q, &n->selector.matchers[i], v, &m[i], e))
             return false;
     }

@@ -178,6 +178,38 @@ TEST(messages_and_spans)
     }
 }
 
+static const struct {
+    const char *in, *error;
+} gated[] = {
+    { "sort_by_label(up, \"a\")", "1:1: parse error: function \"sort_by_label\" is not enabled" },
+    { "1 + sum(info(up))", "1:9: parse error: function \"info\" is not enabled" },
+    { "abs(limitk(1, up))", "1:5: parse error: limitk() is experimental and must be enabled with "
+                            "--enable-feature=promql-experimental-functions" },
+    { "limitk()", "1:1: parse error: no arguments for aggregate expression provided" },
+    { "rate(up[5m] smoothed)",
+      "1:6: parse error: smoothed modifier is experimental and not enabled" },
+    { "up anchored", "1:1: parse error: anchored modifier is experimental and not enabled" },
+    { "1 + (a and fill(0) b)",
+      "1:6: parse error: binop fill modifiers are experimental and not enabled" },
+};
+
+TEST(what_options_switch_off)
+{
+    static const struct promql_options off = { true, true, true };
+
+    FOR_CASES (t, gated) {
+        OWNED(arena_fini) struct arena a = { 0 };
+        OWNED(promql_fini) struct promql q = { 0 };
+        struct err e = { 0 };
+        CHECK_F(!promql_parse_with(&a, str_c(t->in), &off, &q, &e), "%s parsed", t->in);
+        CHECK_STR(str_c(e.text), str_c(t->error));
+    }
+    OWNED(arena_fini) struct arena a = { 0 };
+    OWNED(promql_fini) struct promql q = { 0 };
+    struct err e = { 0 };
+    CHECK_OK(promql_parse_with(&a, STR("rate(up[5m-1m]) + on(a) topk(1, b)"), &off, &q, &e), &e);
+}
+
 TEST(position_counts_lines)
 {
     OWNED(arena_fini) struct arena a = { 0 };
