@@ -407,6 +407,9 @@ static bool start(struct server *s, struct err *e)
         .lookback_delta_ms = flags_ms(&s->flags, "query.lookback-delta"),
         .subquery_step_ms = c->doc.global.evaluation_interval_ms,
         .samples_max = (uint64_t)flags_int(&s->flags, "query.max-samples"),
+        .early_name_removal = !has_feature(s, STR("promql-delayed-name-removal")),
+        .per_step_stats = has_feature(s, STR("promql-per-step-stats")),
+        .type_and_unit_labels = has_feature(s, STR("type-and-unit-labels")),
         .clock = clock_real(),
     };
     if (!make_face(s, e) || !ui_face_new(&s->ui, &ui, e) || !start_http(s, e) ||

@@ -57,7 +57,7 @@ static bool read_common(struct run *r)
 {
     struct str stats = http_form_get(&r->form, STR("stats"));
 
-    r->stats = stats.n > 0;
+    r->stats = r->request.stats = stats.n > 0;
     r->request.per_step_stats = str_eq(stats, STR("all"));
     r->request.text = http_form_get(&r->form, STR("query"));
     return read_timeout(r, prom_face_of(r->x)) && read_lookback(r);
@@ -167,7 +167,7 @@ static void write_stats(struct run *r, struct json_writer *w, const struct query
     json_object_end(w);
     json_key_lit(w, "samples");
     json_object(w);
-    if (r->request.per_step_stats) {
+    if (s->total_per_step) {
         write_steps(w, "totalQueryableSamplesPerStep", s->total_per_step, s->step_count);
         write_steps(w, "samplesReadPerStep", s->read_per_step, s->step_count);
     }

@@ -147,13 +147,13 @@ bool prom_time_parse(struct str s, int64_t *out_ms)
         *out_ms = floor_div(ns, NS_MS);
         return true;
     }
-    // What upstream prints for its own extremes.
+    // What upstream prints for its own extremes, and what it makes of them.
     if (str_eq(s, STR("-292273086-05-16T16:47:06Z"))) {
-        *out_ms = PROM_MIN_MS;
+        *out_ms = INT64_C(-9223309901257974000);
         return true;
     }
     if (str_eq(s, STR("292277025-08-18T07:12:54.999999999Z"))) {
-        *out_ms = PROM_MAX_MS;
+        *out_ms = INT64_C(9223309901257974999);
         return true;
     }
     return false;

@@ -96,6 +96,17 @@ static bool query_charge_result(struct query *q, uint64_t bytes, struct err *e)
     return true;
 }
 
+/*
+ * Upstream counts nanoseconds in 64 bits, which overflow; the last time that its API knows has
+ * 999999 of them above its millisecond.
+ */
+static int64_t time_wrap(int64_t t_ms)
+{
+    uint64_t above = t_ms == INT64_C(9223309901257974999) ? 999999 : 0;
+
+    return (int64_t)((uint64_t)t_ms * NS_MS + above) / NS_MS;
+}
+
 /* ---- the span of time that a query reads ---- */
 
 struct span {
@@ -428,7 +439,7 @@ static bool eval_series(struct query *q, struct grid g, struct query_result *out
 static bool eval(struct query *q, struct query_result *out, struct err *e)
 {
     const struct query_request *r = q->request;
-    struct grid g = { r->start_ms, r->range ? r->step_ms : 1, 1 };
+    struct grid g = { q->start_ms, r->range ? r->step_ms : 1, 1 };
 
     if (r->range) {
         uint64_t steps = q->end_ms < q->start_ms ? 0
@@ -442,7 +453,7 @@ static bool eval(struct query *q, struct query_result *out, struct err *e)
     }
     q->tally = arena_new(q->keep, struct tally);
     q->tally->grid = g;
-    if (r->per_step_stats) {
+    if (r->per_step_stats && q->engine->per_step_stats) {
         q->tally->total_step = arena_array(q->keep, g.n + 1, int64_t);
         q->tally->read_step = arena_array(q->keep, g.n + 1, int64_t);
     }
@@ -490,10 +501,8 @@ static bool prepare(struct query *q, struct series_source *source, struct err *e
     const struct query_request *r = q->request;
     struct span s = { INT64_MAX, INT64_MIN };
 
-    if (r->start_ms < -QUERY_TIME_MAX || r->start_ms > QUERY_TIME_MAX ||
-        q->end_ms < -QUERY_TIME_MAX || q->end_ms > QUERY_TIME_MAX ||
-        q->lookback_ms > QUERY_TIME_MAX)
-        return err_set(e, ERR_INVALID, "a time of the query is out of bounds");
+    if (q->lookback_ms > QUERY_TIME_MAX)
+        return err_set(e, ERR_INVALID, "the lookback delta is out of bounds");
     if (!promql_parse_with(q->keep, r->text, &q->engine->syntax, q->promql, e)) {
         OWNED(buf_fini) struct buf text = { 0 };
 
@@ -557,8 +566,8 @@ bool query_run(const struct query_engine *g, const struct query_request *r,
         .lookback_ms = r->lookback_delta_ms > 0 ? r->lookback_delta_ms
                        : g->lookback_delta_ms   ? g->lookback_delta_ms
                                                 : LOOKBACK_DEFAULT_MS,
-        .start_ms = r->start_ms,
-        .end_ms = r->range ? r->end_ms : r->start_ms,
+        .start_ms = time_wrap(r->start_ms),
+        .end_ms = time_wrap(r->range ? r->end_ms : r->start_ms),
         .step_ms = r->range ? r->step_ms : 0,
         .budget = b,
         .keep = &keep,

@@ -6,8 +6,8 @@
  * (struct query_engine) may be used by any number of threads at once. A query
  * runs on the calling thread.
  *
- * Semantics are those of Prometheus 3.15 with delayed name removal, negative
- * offsets and the @ modifier always on.
+ * Semantics are those of Prometheus 3.15, negative offsets and the @ modifier always on. Times
+ * beyond what 64 bits of nanoseconds hold (the years 1678 to 2262) wrap around, as upstream's do.
  */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -21,13 +21,17 @@
 enum { QUERY_NOTES_MAX = 10 };       // warnings, and infos, returned by default
 enum { QUERY_STEPS_MAX = 32 << 20 }; // steps of one grid; the API has its own, lower limit
 
-struct query_engine {             // zero in a field means its default
-    int64_t lookback_delta_ms;    // 5 min
-    int64_t subquery_step_ms;     // of [5m:] without a step: 1 min (global evaluation interval)
-    uint64_t samples_max;         // held in memory by one query: 50e6
-    bool no_start_times;          // rate & co. ignore start timestamps
-    bool type_and_unit_labels;    // rate judges counters by __type__, not by name
-    bool exact_numbers;           // matchers of le and quantile compare text: "1" is not "1.0"
+struct query_engine {          // zero in a field means its default
+    int64_t lookback_delta_ms; // 5 min
+    int64_t subquery_step_ms;  // of [5m:] without a step: 1 min (global evaluation interval)
+    uint64_t samples_max;      // held in memory by one query: 50e6
+    bool no_start_times;       // rate & co. ignore start timestamps
+    bool type_and_unit_labels; // rate judges counters by __type__, not by name
+    bool exact_numbers;        // matchers of le and quantile compare text: "1" is not "1.0"
+    // Names go where a function or an operator drops them, as upstream without the feature
+    // promql-delayed-name-removal; else at the end of the query.
+    bool early_name_removal;
+    bool per_step_stats; // upstream's feature promql-per-step-stats; else stats=all is stats=true
     struct promql_options syntax; // parts of the language that are off
     struct clock *clock;          // for timings; NULL: all timings are 0
 };
@@ -37,7 +41,8 @@ struct query_request {
     bool range;                        // else instant at start_ms
     int64_t start_ms, end_ms, step_ms; // end and step: of range queries; step > 0
     int64_t lookback_delta_ms;         // > 0: instead of the engine's
-    bool per_step_stats;               // stats=all
+    bool stats;                        // stats=true: peak_samples is counted as upstream counts
+    bool per_step_stats;               // stats=all; implies stats
     size_t notes_max;                  // warnings, and infos, at most; 0: QUERY_NOTES_MAX
 };
 
@@ -71,7 +76,7 @@ struct query_stats {
     int64_t total_samples; // totalQueryableSamples
     int64_t samples_read;
     int64_t peak_samples;
-    struct query_step_stat *total_per_step, *read_per_step; // NULL unless asked for
+    struct query_step_stat *total_per_step, *read_per_step; // NULL: not asked for, or off
     size_t step_count;
 };
 

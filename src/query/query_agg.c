@@ -437,7 +437,7 @@ struct op *agg_new(struct query *q, const struct promql_node *n, struct grid g, 
 {
     struct agg *o = arena_new(q->keep, struct agg);
 
-    o->op = (struct op){ agg_run, n, g, false };
+    o->op = (struct op){ .run = agg_run, .node = n, .grid = g };
     o->fn = n->aggregate.op;
     o->by = names_of(q->keep, n->aggregate.grouping, n->aggregate.grouping_count);
     o->without = n->aggregate.without;
@@ -445,6 +445,7 @@ struct op *agg_new(struct query *q, const struct promql_node *n, struct grid g, 
     o->q = q;
     if (n->aggregate.param && !scalar_eval(q, n->aggregate.param, g, &o->param, e))
         return NULL;
+    o->op.distinct = o->without || names_has_metadata(&o->by) ? DISTINCT_NO : DISTINCT_YES;
     o->from = plan_vector(q, n->aggregate.expr, g, e);
     return o->from ? &o->op : NULL;
 }

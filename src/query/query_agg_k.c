@@ -1,20 +1,21 @@
 /*
  * query_agg_k.c - topk bottomk limitk limit_ratio, and count_values.
  *
- * Per step and group a heap of at most k (value, series) pairs. Ties, and limitk altogether, go
- * by the hash of the labels: the lower one stays. (Upstream takes what its index gives first.)
+ * Per step and group a heap of at most k (value, series) pairs. As upstream: series count in the
+ * order in which they come from below, a later one never displaces an equal value, and which of
+ * equal ones leaves is up to the heap, which moves its entries as Go's container/heap does.
  */
 // SPDX-License-Identifier: Apache-2.0
 #include <string.h>
 
 #include "base/hash.h"
 #include "base/num.h"
+#include "base/sort.h"
 #include "model/histogram_ops.h"
 #include "query/query_priv.h"
 
 struct k_entry {
     double v;
-    uint64_t rank; // hash of the labels
     const struct histogram *hist;
     uint32_t series;
 };
@@ -46,27 +47,34 @@ struct agg_k {
 
 /* ---- the heap ---- */
 
-// a is to leave before b.
+// a is to leave before b. NaN leaves first; not an order among several NaN, as upstream.
 static bool is_worse(const struct agg_k *o, const struct k_entry *a, const struct k_entry *b)
 {
-    if (o->fn != AGG_LIMITK) {
-        if (isnan(a->v) != isnan(b->v))
-            return isnan(a->v);
-        if (a->v != b->v && !isnan(a->v))
-            return o->fn == AGG_TOPK ? a->v < b->v : a->v > b->v;
-    }
-    return a->rank != b->rank ? a->rank > b->rank : a->series > b->series;
+    if (isnan(a->v))
+        return true;
+    return o->fn == AGG_BOTTOMK ? a->v > b->v : a->v < b->v;
+}
+
+// x displaces the worst of a full heap.
+static bool is_better(const struct agg_k *o, const struct k_entry *x, const struct k_entry *worst)
+{
+    if (o->fn == AGG_LIMITK)
+        return false;
+    if (isnan(worst->v))
+        return !isnan(x->v);
+    return o->fn == AGG_BOTTOMK ? worst->v > x->v : worst->v < x->v;
 }
 
 static void heap_down(const struct agg_k *o, struct k_entry *v, size_t n, size_t i)
 {
     for (;;) {
-        size_t worst = i;
+        size_t worst = 2 * i + 1;
 
-        for (size_t k = 2 * i + 1; k <= 2 * i + 2 && k < n; k++)
-            if (is_worse(o, &v[k], &v[worst]))
-                worst = k;
-        if (worst == i)
+        if (worst >= n)
+            return;
+        if (worst + 1 < n && is_worse(o, &v[worst + 1], &v[worst]))
+            worst++;
+        if (!is_worse(o, &v[worst], &v[i]))
             return;
         struct k_entry swap = v[i];
         v[i] = v[worst];
@@ -96,23 +104,28 @@ static bool cell_offer(struct agg_k *o, struct k_cell *c, size_t k, const struct
         o->held++;
         return true;
     }
-    if (!is_worse(o, &c->v[0], x))
+    if (!is_better(o, x, &c->v[0]))
         return false;
     c->v[0] = *x;
     heap_down(o, c->v, c->n, 0);
     return true;
 }
 
-// Best first.
-static void cell_sort(const struct agg_k *o, struct k_cell *c)
+static int by_rank(const void *x, const void *y, void *ctx)
 {
-    for (size_t n = c->n; n > 1; n--) {
-        struct k_entry swap = c->v[0];
+    const struct k_entry *a = x, *b = y;
+    const struct agg_k *o = ctx;
 
-        c->v[0] = c->v[n - 1];
-        c->v[n - 1] = swap;
-        heap_down(o, c->v, n - 1, 0);
-    }
+    if (isnan(a->v) || isnan(b->v))
+        return isnan(a->v) - isnan(b->v);
+    return is_worse(o, a, b) - is_worse(o, b, a);
+}
+
+// Best first; equal ones as the heap had them. limitk does not sort.
+static void cell_sort(struct agg_k *o, struct k_cell *c)
+{
+    if (o->fn != AGG_LIMITK)
+        sort_stable(c->v, c->n, sizeof *c->v, by_rank, o);
 }
 
 /* ---- input ---- */
@@ -136,7 +149,7 @@ static bool k_push(void *ctx, const struct flow_series *s, struct column *c, str
     struct agg_k *o = ctx;
     struct query *q = o->q;
     struct k_group *g = k_group(o, s);
-    struct k_entry x = { .rank = labels_hash(s->labels), .series = (uint32_t)o->series.n };
+    struct k_entry x = { .series = (uint32_t)o->series.n };
     int64_t held = o->held;
     bool taken = false;
 
@@ -368,7 +381,7 @@ struct op *agg_k_new(struct query *q, const struct promql_node *n, struct grid g
     struct agg_k *o = arena_new(q->keep, struct agg_k);
     bool ratio = n->aggregate.op == AGG_LIMIT_RATIO;
 
-    o->op = (struct op){ ratio ? ratio_run : k_run, n, g, false };
+    o->op = (struct op){ .run = ratio ? ratio_run : k_run, .node = n, .grid = g };
     o->fn = n->aggregate.op;
     o->by = names_of(q->keep, n->aggregate.grouping, n->aggregate.grouping_count);
     o->without = n->aggregate.without;
@@ -378,6 +391,7 @@ struct op *agg_k_new(struct query *q, const struct promql_node *n, struct grid g
         !(ratio ? check_ratio(o, e) : check_k(o, e)))
         return NULL;
     o->op.repeats = o->from->repeats;
+    o->op.origin = op_origin(o->from);
     return &o->op;
 }
 
@@ -474,7 +488,7 @@ struct op *agg_values_new(struct query *q, const struct promql_node *n, struct g
     size_t count = n->aggregate.grouping_count;
     struct str *names = arena_array(q->keep, count + 1, struct str);
 
-    o->op = (struct op){ values_run, n, g, false };
+    o->op = (struct op){ .run = values_run, .node = n, .grid = g };
     o->label = plan_unwrap(n->aggregate.param)->text;
     o->without = n->aggregate.without;
     o->q = q;

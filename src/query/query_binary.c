@@ -257,6 +257,10 @@ struct op *binary_scalar_new(struct query *q, const struct promql_node *n, struc
     o->from = plan_vector(q, o->swap ? n->binary.rhs : n->binary.lhs, g, e);
     if (!o->from)
         return NULL;
-    o->op = (struct op){ with_scalar_run, n, g, o->from->repeats };
+    o->op = (struct op){ .run = with_scalar_run,
+                         .node = n,
+                         .grid = g,
+                         .repeats = o->from->repeats,
+                         .origin = op_origin(o->from) };
     return &o->op;
 }

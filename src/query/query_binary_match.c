@@ -136,13 +136,12 @@ static bool fail_dup(struct match *o, const struct dup *d, struct err *e)
     struct str x = labels_text(a, o->ones.v[d->a].labels);
     struct str y = labels_text(a, o->ones.v[d->b].labels);
     struct str group = labels_text(a, match_labels(o, a, o->ones.v[d->b].labels));
-    struct str first = str_cmp(x, y) > 0 ? y : x, second = str_cmp(x, y) > 0 ? x : y;
     struct str text = arena_printf(
         a,
         "found duplicate series for the match group %.*s on the %s hand-side of the "
         "operation: [%.*s, %.*s];many-to-many matching not allowed: matching labels "
         "must be unique on one side",
-        STRF(group), o->one_is_left ? "left" : "right", STRF(first), STRF(second));
+        STRF(group), o->one_is_left ? "left" : "right", STRF(y), STRF(x)); // the later one first
 
     return query_fail_str(o->q, e, ERR_CONFLICT, text);
 }
@@ -183,7 +182,9 @@ static struct labels pair_labels(struct match *o, const struct pair *p)
 {
     struct arena *a = o->q->scratch;
     const struct promql_node *n = o->node;
-    struct labels ls = binary_changes_metric(o->fn) ? labels_drop_metadata(a, p->many) : p->many;
+    bool drop = binary_changes_metric(o->fn) ||
+                (n->binary.return_bool && o->q->engine->early_name_removal);
+    struct labels ls = drop ? labels_drop_metadata(a, p->many) : p->many;
 
     if (o->card == CARD_ONE_TO_ONE)
         ls = n->binary.on ? labels_keep(a, ls, &o->labels)
@@ -287,7 +288,8 @@ static bool match_pair(struct match *o, const struct pair *p, struct err *e)
     size_t words = column_words(out.n);
     uint64_t *made = arena_copy(q->scratch, p->steps->has, (words + 1) * sizeof *made);
     struct flow_series s = { .labels = pair_labels(o, p),
-                             .drop_name = o->node->binary.return_bool };
+                             .drop_name = o->node->binary.return_bool &&
+                                          !o->q->engine->early_name_removal };
 
     memset(o->out_hists, 0, out.n * sizeof *o->out_hists);
     out.hist = NULL;
@@ -438,7 +440,7 @@ struct op *match_new(struct query *q, const struct promql_node *n, struct grid g
 
     if (!right)
         return NULL;
-    o->op = (struct op){ match_run, n, g, true };
+    o->op = (struct op){ .run = match_run, .node = n, .grid = g, .repeats = true };
     o->fn = n->binary.op;
     o->card = n->binary.card;
     o->node = n;

@@ -189,7 +189,7 @@ static double float_value(const struct simple *o, double v, size_t i)
     }
 }
 
-static bool is_of_hists(unsigned fn)
+bool simple_is_of_hists(unsigned fn)
 {
     return fn == FN_histogram_count || fn == FN_histogram_sum || fn == FN_histogram_avg ||
            fn == FN_histogram_stddev || fn == FN_histogram_stdvar;
@@ -215,7 +215,7 @@ static bool simple_push(void *ctx, const struct flow_series *s, struct column *c
 {
     struct simple *o = ctx;
     struct flow_series out = *s;
-    bool hists = is_of_hists(o->fn);
+    bool hists = simple_is_of_hists(o->fn);
 
     FOR_STEPS(i, c)
     {
@@ -263,7 +263,7 @@ struct op *simple_new(struct query *q, const struct promql_node *call, struct gr
     struct simple *o = arena_new(q->keep, struct simple);
     size_t scalars = 0;
 
-    o->op = (struct op){ simple_run, call, g, false };
+    o->op = (struct op){ .run = simple_run, .node = call, .grid = g };
     o->fn = call->call.fn->id;
     o->q = q;
     for (size_t i = 0; i < call->call.arg_count; i++) {
@@ -274,6 +274,7 @@ struct op *simple_new(struct query *q, const struct promql_node *call, struct gr
             if (!o->from)
                 return NULL;
             o->op.repeats = o->from->repeats;
+            o->op.origin = op_origin(o->from);
         } else if (scalars < ARRAY_LEN(o->args) &&
                    !scalar_eval(q, arg, g, &o->args[scalars++], e)) {
             return NULL;
@@ -325,6 +326,10 @@ struct op *unary_new(struct query *q, const struct promql_node *n, struct grid g
     o->from = plan_vector(q, n->unary.expr, g, e);
     if (!o->from)
         return NULL;
-    o->op = (struct op){ unary_run, n, g, o->from->repeats };
+    o->op = (struct op){ .run = unary_run,
+                         .node = n,
+                         .grid = g,
+                         .repeats = o->from->repeats,
+                         .origin = op_origin(o->from) };
     return &o->op;
 }

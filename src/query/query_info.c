@@ -459,7 +459,7 @@ struct op *info_new(struct query *q, const struct promql_node *call, struct grid
     const struct promql_node *arg = call->call.arg_count > 1 ? plan_unwrap(call->call.args[1])
                                                              : NULL;
 
-    o->op = (struct op){ info_run, call, g, true };
+    o->op = (struct op){ .run = info_run, .node = call, .grid = g, .repeats = true };
     o->q = q;
     o->from = plan_vector(q, call->call.args[0], g, e);
     if (!o->from || !info_names(o, arg, e))

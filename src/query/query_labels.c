@@ -69,6 +69,14 @@ bool name_is_metadata(struct str name)
             str_eq(name, STR("__unit__")));
 }
 
+bool names_has_metadata(const struct names *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (name_is_metadata(s->v[i]))
+            return true;
+    return false;
+}
+
 struct labels labels_keep(struct arena *a, struct labels ls, const struct names *s)
 {
     struct label *v = arena_array(a, ls.n + 1, struct label);
@@ -94,6 +102,15 @@ struct labels labels_without(struct arena *a, struct labels ls, const struct nam
 
 struct labels labels_drop_metadata(struct arena *a, struct labels ls)
 {
+    size_t last = ls.n, first = 0;
+
+    while (first < ls.n && name_is_metadata(ls.v[first].name))
+        first++;
+    while (last > first && !name_is_metadata(ls.v[last - 1].name))
+        last--;
+    if (last == first) // nothing behind the first ones, as is usual: no copy
+        return (struct labels){ ls.v + first, ls.n - first };
+
     struct label *v = arena_array(a, ls.n + 1, struct label);
     size_t n = 0;
 

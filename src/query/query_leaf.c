@@ -137,8 +137,14 @@ bool leaf_scan(struct query *q, const struct promql_node *selector, struct leaf_
     struct scan_query s = { .max_ms = span.hi_ms, .need_start = span.starts };
 
     s.min_ms = span.lo_ms - k.stats; // the one before tells of resets
-    return query_select(q, selector, s.min_ms, span.hi_ms, &set, e) &&
-           leaf_visit(q, &set, &s, split_visit, &k, e);
+    if (!query_select(q, selector, s.min_ms, span.hi_ms, &set, e))
+        return false;
+    if (span.op)
+        span.op->set = &set;
+    bool ok = leaf_visit(q, &set, &s, split_visit, &k, e);
+    if (span.op)
+        span.op->set = NULL;
+    return ok;
 }
 
 /* ---- a range selector at the top ---- */
@@ -181,7 +187,7 @@ bool leaf_range_run(struct query *q, const struct promql_node *n, int64_t t_ms,
         lo -= q->lookback_ms;
     if (sel->selector.smoothed)
         hi += q->lookback_ms;
-    return leaf_scan(q, sel, (struct leaf_span){ lo + 1, hi, false },
+    return leaf_scan(q, sel, (struct leaf_span){ lo + 1, hi, false, NULL },
                      (struct flow_split){ range_top_push, &k }, e);
 }
 
@@ -286,6 +292,7 @@ static bool leaf_run(struct op *op, struct query *q, struct flow to, struct err 
     s.max_ms = leaf_ref(o, op->grid.n - 1);
     if (!query_select(q, op->node, s.min_ms, s.max_ms, &o->set, e))
         return false;
+    op->set = &o->set;
     return leaf_visit(q, &o->set, &s, leaf_push, o, e);
 }
 
@@ -383,7 +390,7 @@ static bool smooth_run(struct op *op, struct query *q, struct flow to, struct er
     o->to = to;
     o->column = column_new(q->keep, op->grid.n);
     struct leaf_span span = { leaf_ref(o, 0) - q->lookback_ms + 1,
-                              leaf_ref(o, op->grid.n - 1) + q->lookback_ms, false };
+                              leaf_ref(o, op->grid.n - 1) + q->lookback_ms, false, op };
 
     return leaf_scan(q, op->node, span, (struct flow_split){ smooth_push, o }, e);
 }
@@ -392,7 +399,9 @@ struct op *leaf_new(struct query *q, const struct promql_node *n, struct grid g)
 {
     struct leaf *o = arena_new(q->keep, struct leaf);
 
-    o->op = (struct op){ n->selector.smoothed ? smooth_run : leaf_run, n, g, false };
+    o->op = (struct op){ .run = n->selector.smoothed ? smooth_run : leaf_run,
+                         .node = n,
+                         .grid = g };
     return &o->op;
 }
 
@@ -401,7 +410,7 @@ struct op *leaf_timestamp_new(struct query *q, const struct promql_node *n, stru
 {
     struct leaf *o = arena_new(q->keep, struct leaf);
 
-    o->op = (struct op){ leaf_run, n, g, false };
+    o->op = (struct op){ .run = leaf_run, .node = n, .grid = g };
     o->mode = start_time ? LEAF_START : LEAF_TIME;
     if (start_time && q->engine->no_start_times) {
         o->op.grid.n = 0;
@@ -415,7 +424,7 @@ struct op *leaf_info_new(struct query *q, const struct promql_node *n, struct gr
 {
     struct leaf *o = arena_new(q->keep, struct leaf);
 
-    o->op = (struct op){ leaf_run, n, g, false };
+    o->op = (struct op){ .run = leaf_run, .node = n, .grid = g };
     o->mode = LEAF_INFO;
     return &o->op;
 }

@@ -398,7 +398,11 @@ struct op *op_once(struct query *q, struct op *child, struct grid g)
 {
     struct once *o = arena_new(q->keep, struct once);
 
-    o->op = (struct op){ once_run, child->node, g, child->repeats };
+    o->op = (struct op){ .run = once_run,
+                         .node = child->node,
+                         .grid = g,
+                         .repeats = child->repeats,
+                         .origin = op_origin(child) };
     o->child = child;
     return &o->op;
 }
@@ -424,7 +428,7 @@ static struct op *constant_new(struct query *q, const struct promql_node *n, str
 {
     struct constant *o = arena_new(q->keep, struct constant);
 
-    o->op = (struct op){ constant_run, n, g, false };
+    o->op = (struct op){ .run = constant_run, .node = n, .grid = g };
     return scalar_eval(q, n->call.args[0], g, &o->v, e) ? &o->op : NULL;
 }
 
@@ -486,7 +490,7 @@ static struct op *plan_binary(struct query *q, const struct promql_node *n, stru
                               struct err *e)
 {
     if (n->binary.lhs->type == PROMQL_SCALAR || n->binary.rhs->type == PROMQL_SCALAR)
-        return binary_scalar_new(q, n, g, e);
+        return op_drop_names(q, binary_scalar_new(q, n, g, e), n);
     if (promql_op_is_set(n->binary.op))
         return set_new(q, n, g, e);
     return match_new(q, n, g, e);
@@ -501,7 +505,7 @@ struct op *plan_vector(struct query *q, const struct promql_node *n, struct grid
     if (g.n == 0) {
         struct op *o = arena_new(q->keep, struct op);
 
-        *o = (struct op){ empty_run, n, g, false };
+        *o = (struct op){ .run = empty_run, .node = n, .grid = g };
         return o;
     }
     if (g.n > 1 && plan_is_invariant(n)) {
@@ -513,13 +517,14 @@ struct op *plan_vector(struct query *q, const struct promql_node *n, struct grid
     case PROMQL_SELECTOR:
         return leaf_new(q, n, g);
     case PROMQL_UNARY:
-        return n->unary.negative ? unary_new(q, n, g, e) : plan_vector(q, n->unary.expr, g, e);
+        return n->unary.negative ? op_drop_names(q, unary_new(q, n, g, e), n)
+                                 : plan_vector(q, n->unary.expr, g, e);
     case PROMQL_BINARY:
         return plan_binary(q, n, g, e);
     case PROMQL_AGGREGATE:
         return plan_aggregate(q, n, g, e);
     case PROMQL_CALL:
-        return plan_call(q, n, g, e);
+        return op_drop_names(q, plan_call(q, n, g, e), n);
     default:
         query_fail(q, e, ERR_INVALID, "expected an instant vector");
         return NULL;

@@ -57,11 +57,17 @@ struct flow {
     void *ctx;
 };
 
+/* No two series of an operator are equal at one step, not even once their names are gone. */
+enum op_distinct { DISTINCT_UNKNOWN, DISTINCT_YES, DISTINCT_NO };
+
 struct op {
     bool (*run)(struct op *o, struct query *q, struct flow to, struct err *e);
     const struct promql_node *node;
     struct grid grid;
     bool repeats; // invariant 3
+    enum op_distinct distinct;
+    const struct series_set *set; // unknown: these tell; there from the first push on
+    struct op *origin;            // what holds for it holds here; NULL: asked about itself
 };
 
 /* ---- what a query has ---- */
@@ -134,6 +140,15 @@ struct grid plan_subquery_grid(const struct query *q, const struct promql_node *
                                const struct grid *outer);
 // A child of one step, shown at every step of g.
 struct op *op_once(struct query *q, struct op *child, struct grid g);
+/*
+ * The child with names dropped at once (query_names.c); the child itself where names go late.
+ * Equal labels at one step are an error then, and from functions of ranges at any steps.
+ */
+struct op *op_drop_names(struct query *q, struct op *child, const struct promql_node *n);
+static inline struct op *op_origin(struct op *o)
+{
+    return o->origin ? o->origin : o;
+}
 
 // Series of a selector, before any value is read (query_select.c).
 MUST_CHECK bool query_select(struct query *q, const struct promql_node *n, int64_t lo_ms,
@@ -163,7 +178,8 @@ struct flow_split {
 // Selects and scans a selector: every series with samples in lo..hi, both inclusive.
 struct leaf_span {
     int64_t lo_ms, hi_ms;
-    bool starts; // start times are wanted
+    bool starts;    // start times are wanted
+    struct op *op;  // told of the set of series; NULL: nobody
 };
 MUST_CHECK bool leaf_scan(struct query *q, const struct promql_node *selector,
                           struct leaf_span span, struct flow_split to, struct err *e);
@@ -194,7 +210,7 @@ struct op *set_new(struct query *q, const struct promql_node *n, struct grid g, 
 struct op *unary_new(struct query *q, const struct promql_node *n, struct grid g, struct err *e);
 struct op *simple_new(struct query *q, const struct promql_node *call, struct grid g,
                       struct err *e);
-bool simple_has(unsigned fn); // functions of one instant vector, one value at a time
+bool simple_is_of_hists(unsigned fn); // histogram_count and its kin
 struct op *quantile_new(struct query *q, const struct promql_node *call, struct grid g,
                         struct err *e);
 struct op *relabel_new(struct query *q, const struct promql_node *call, struct grid g,
@@ -225,6 +241,7 @@ struct names { // sorted, unique
 };
 struct names names_of(struct arena *a, const struct str *v, size_t n);
 bool names_has(const struct names *s, struct str name);
+bool names_has_metadata(const struct names *s);
 bool name_is_metadata(struct str name); // __name__, __type__, __unit__
 
 // New arrays in a; the strings stay where they are.

@@ -58,7 +58,7 @@ static void note_with_name(struct quantile_op *o, enum note_level level, const c
     OWNED(buf_fini) struct buf b = { 0 };
     struct str name = labels_get(ls, LABEL_NAME);
 
-    if (name.n) {
+    if (name.n && !o->q->engine->early_name_removal) {
         buf_lit(&b, " for metric name ");
         buf_quoted(&b, name);
     }
@@ -286,7 +286,9 @@ static double classic_value(struct quantile_op *o, struct classic *g, size_t k, 
     if (repair.forced) {
         struct note_bucket_fix fix = { repair.le_min, repair.le_max, repair.diff_max };
 
-        query_note_monotonic(o->q, o->at, labels_get(g->labels, LABEL_NAME),
+        query_note_monotonic(o->q, o->at,
+                             o->q->engine->early_name_removal ? STR_NONE
+                                                              : labels_get(g->labels, LABEL_NAME),
                              grid_time(&o->op.grid, step), &fix);
     }
     return v;
@@ -397,7 +399,7 @@ struct op *quantile_new(struct query *q, const struct promql_node *call, struct 
 {
     struct quantile_op *o = arena_new(q->keep, struct quantile_op);
 
-    o->op = (struct op){ quantile_run, call, g, true };
+    o->op = (struct op){ .run = quantile_run, .node = call, .grid = g, .repeats = true };
     o->fn = call->call.fn->id;
     o->q = q;
     if (!quantile_args(o, call, e))

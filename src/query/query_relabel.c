@@ -116,7 +116,7 @@ struct op *relabel_new(struct query *q, const struct promql_node *call, struct g
 {
     struct relabel_op *o = arena_new(q->keep, struct relabel_op);
 
-    o->op = (struct op){ relabel_run, call, g, true };
+    o->op = (struct op){ .run = relabel_run, .node = call, .grid = g, .repeats = true };
     o->q = q;
     o->from = plan_vector(q, call->call.args[0], g, e);
     if (!o->from)
@@ -266,7 +266,11 @@ struct op *sort_new(struct query *q, const struct promql_node *call, struct grid
     o->from = plan_vector(q, call->call.args[0], g, e);
     if (!o->from)
         return NULL;
-    o->op = (struct op){ sort_run, call, g, o->from->repeats };
+    o->op = (struct op){ .run = sort_run,
+                         .node = call,
+                         .grid = g,
+                         .repeats = o->from->repeats,
+                         .origin = op_origin(o->from) };
     return &o->op;
 }
 
@@ -332,7 +336,7 @@ struct op *absent_new(struct query *q, const struct promql_node *call, struct gr
 {
     struct absent_op *o = arena_new(q->keep, struct absent_op);
 
-    o->op = (struct op){ absent_run, call, g, false };
+    o->op = (struct op){ .run = absent_run, .node = call, .grid = g };
     o->from = plan_vector(q, call->call.args[0], g, e);
     return o->from ? &o->op : NULL;
 }

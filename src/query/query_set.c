@@ -81,7 +81,11 @@ struct op *set_new(struct query *q, const struct promql_node *n, struct grid g, 
     o->right = o->left ? plan_vector(q, n->binary.rhs, g, e) : NULL;
     if (!o->right)
         return NULL;
-    o->op = (struct op){ set_run, n, g, o->fn == PROMQL_OR || o->left->repeats };
+    o->op = (struct op){
+        .run = set_run, .node = n, .grid = g, .repeats = o->fn == PROMQL_OR || o->left->repeats
+    };
+    if (o->fn != PROMQL_OR)
+        o->op.origin = op_origin(o->left);
     o->labels = names_of(q->keep, n->binary.labels, n->binary.label_count);
     o->on = n->binary.on;
     o->q = q;

@@ -287,6 +287,7 @@ static bool window_run_subquery(struct window_op *o, struct query *q, struct err
     struct op *from = plan_vector(q, o->arg->subquery.expr, in.grid, e);
     if (!from)
         return false;
+    o->op.origin = op_origin(from);
     inner.read_step = arena_array(q->keep, in.grid.n + 1, int64_t);
     q->tally = &inner;
     bool ok = from->repeats ? held_run(&h, from, true, q, e)
@@ -314,7 +315,8 @@ static bool window_run_range(struct window_op *o, struct query *q, struct err *e
         lo -= q->lookback_ms;
     if (o->smoothed)
         hi += q->lookback_ms;
-    return leaf_scan(q, o->arg->range.selector, (struct leaf_span){ lo + 1, hi, uses_start(o) },
+    return leaf_scan(q, o->arg->range.selector,
+                     (struct leaf_span){ lo + 1, hi, uses_start(o), &o->op },
                      (struct flow_split){ window_push, o }, e);
 }
 
@@ -422,7 +424,7 @@ struct op *window_new(struct query *q, const struct promql_node *call, struct gr
     struct window_op *o = arena_new(q->keep, struct window_op);
     size_t scalars = 0;
 
-    o->op = (struct op){ window_run, call, g, false };
+    o->op = (struct op){ .run = window_run, .node = call, .grid = g };
     o->fn = call->call.fn->id;
     o->at = plan_unwrap(call->call.args[0]);
     o->q = q;
