@@ -409,6 +409,7 @@ static bool start(struct server *s, struct err *e)
         .samples_max = (uint64_t)flags_int(&s->flags, "query.max-samples"),
         .early_name_removal = !has_feature(s, STR("promql-delayed-name-removal")),
         .per_step_stats = has_feature(s, STR("promql-per-step-stats")),
+        .no_start_times = s->as_prometheus && !has_feature(s, STR("use-start-timestamps")),
         .type_and_unit_labels = has_feature(s, STR("type-and-unit-labels")),
         .clock = clock_real(),
     };

@@ -482,7 +482,8 @@ static void stats_finish(struct query *q, struct query_result *out)
 
     s->total_samples = t->total;
     s->samples_read = t->read;
-    s->peak_samples = q->samples_peak;
+    s->peak_samples = q->request->stats || q->request->per_step_stats ? meter_peak(q, t->grid)
+                                                                      : q->samples_peak;
     if (!t->total_step)
         return;
     s->step_count = t->grid.n;

@@ -72,7 +72,9 @@ static bool drop_run(struct op *op, struct query *q, struct flow to, struct err 
     struct drop *o = (struct drop *)op;
 
     o->to = to;
-    return o->from->run(o->from, q, (struct flow){ drop_push, o }, e);
+    bool ok = o->from->run(o->from, q, (struct flow){ drop_push, o }, e);
+    op->held_peak = o->from->held_peak;
+    return ok;
 }
 
 // Series of n have one name, or the same ones without it differ anyway; known without looking.

@@ -496,10 +496,32 @@ static struct op *plan_binary(struct query *q, const struct promql_node *n, stru
     return match_new(q, n, g, e);
 }
 
+static struct op *plan_kind(struct query *q, const struct promql_node *n, struct grid g,
+                            struct err *e)
+{
+    switch (n->kind) {
+    case PROMQL_SELECTOR:
+        return leaf_new(q, n, g);
+    case PROMQL_UNARY:
+        return op_drop_names(q, unary_new(q, n, g, e), n);
+    case PROMQL_BINARY:
+        return plan_binary(q, n, g, e);
+    case PROMQL_AGGREGATE:
+        return plan_aggregate(q, n, g, e);
+    case PROMQL_CALL:
+        return op_drop_names(q, plan_call(q, n, g, e), n);
+    default:
+        query_fail(q, e, ERR_INVALID, "expected an instant vector");
+        return NULL;
+    }
+}
+
 struct op *plan_vector(struct query *q, const struct promql_node *n, struct grid g, struct err *e)
 {
     assert(g.step_ms > 0);
     n = plan_unwrap(n);
+    if (n->kind == PROMQL_UNARY && !n->unary.negative)
+        return plan_vector(q, n->unary.expr, g, e);
     if (!query_reserve(q, g.n, e))
         return NULL;
     if (g.n == 0) {
@@ -513,20 +535,5 @@ struct op *plan_vector(struct query *q, const struct promql_node *n, struct grid
 
         return one ? op_once(q, one, g) : NULL;
     }
-    switch (n->kind) {
-    case PROMQL_SELECTOR:
-        return leaf_new(q, n, g);
-    case PROMQL_UNARY:
-        return n->unary.negative ? op_drop_names(q, unary_new(q, n, g, e), n)
-                                 : plan_vector(q, n->unary.expr, g, e);
-    case PROMQL_BINARY:
-        return plan_binary(q, n, g, e);
-    case PROMQL_AGGREGATE:
-        return plan_aggregate(q, n, g, e);
-    case PROMQL_CALL:
-        return op_drop_names(q, plan_call(q, n, g, e), n);
-    default:
-        query_fail(q, e, ERR_INVALID, "expected an instant vector");
-        return NULL;
-    }
+    return op_metered(q, plan_kind(q, n, g, e));
 }

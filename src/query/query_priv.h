@@ -68,6 +68,7 @@ struct op {
     enum op_distinct distinct;
     const struct series_set *set; // unknown: these tell; there from the first push on
     struct op *origin;            // what holds for it holds here; NULL: asked about itself
+    int64_t held_peak;            // functions of ranges: samples that upstream would have held
 };
 
 /* ---- what a query has ---- */
@@ -88,6 +89,7 @@ static inline void tally_add(struct tally *t, size_t step, int64_t total, int64_
 }
 
 struct key_index;
+struct meter;
 struct note;
 
 struct query {
@@ -105,6 +107,7 @@ struct query {
     struct tally *tally;
     VEC(struct note) notes;
     struct key_index *indexes;                      // all made, to free their tables
+    struct meter *meters;                           // with statistics: one per planned operator
     VEC(struct regex *) regexes;                    // made here, freed at the end
     VEC(const struct promql_node *) stat_selectors; // only counts and sums of histograms wanted
     struct str error;                               // whole text of the first failure
@@ -145,6 +148,10 @@ struct op *op_once(struct query *q, struct op *child, struct grid g);
  * Equal labels at one step are an error then, and from functions of ranges at any steps.
  */
 struct op *op_drop_names(struct query *q, struct op *child, const struct promql_node *n);
+// The child with a meter behind it when statistics are wanted (query_meter.c).
+struct op *op_metered(struct query *q, struct op *child);
+// The most samples that upstream would have held at once; after the run. g: of the whole query.
+int64_t meter_peak(struct query *q, struct grid g);
 static inline struct op *op_origin(struct op *o)
 {
     return o->origin ? o->origin : o;
@@ -178,8 +185,8 @@ struct flow_split {
 // Selects and scans a selector: every series with samples in lo..hi, both inclusive.
 struct leaf_span {
     int64_t lo_ms, hi_ms;
-    bool starts;    // start times are wanted
-    struct op *op;  // told of the set of series; NULL: nobody
+    bool starts;   // start times are wanted
+    struct op *op; // told of the set of series; NULL: nobody
 };
 MUST_CHECK bool leaf_scan(struct query *q, const struct promql_node *selector,
                           struct leaf_span span, struct flow_split to, struct err *e);

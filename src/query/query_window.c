@@ -99,6 +99,8 @@ static void window_tally(struct window *w, size_t f_seen, size_t h_seen)
             read += hists_weight(w->x, MIN(MAX(w->h0, h_seen), w->h1), w->h1);
     }
     tally_add(o->tally, w->step, total, read);
+    w->weight = total;
+    o->op.held_peak = MAX(o->op.held_peak, o->held + total);
 }
 
 static void window_note_counter(const struct window_op *o, struct labels ls)
@@ -139,8 +141,10 @@ static bool window_steps(struct window *w, window_fn fn, struct column *c, bool 
             window_move(w, i);
         w->step = i;
         w->t_ms = grid_time(&o->op.grid, i);
-        if (w->f0 == w->f1 && w->h0 == w->h1)
+        if (w->f0 == w->f1 && w->h0 == w->h1) {
+            w->weight = 0;
             continue;
+        }
         window_tally(w, f_seen, h_seen);
         if (!fn(w, &out)) {
             if (o->failed)
@@ -195,6 +199,8 @@ static bool window_push(void *ctx, const struct flow_series *s, const struct spl
     if (!window_steps(&w, window_fn_of(o->fn), &c, &floats))
         return query_fail_str(q, e, ERR_CONFLICT, q->error);
     query_release(q, (int64_t)(x->fn + x->hn));
+    o->held += column_samples(&c);
+    o->op.held_peak = MAX(o->op.held_peak, o->held + w.weight);
     if (floats && (o->fn == FN_rate || o->fn == FN_increase))
         window_note_counter(o, s->labels);
     bool ok = query_account(q, c.n, e) &&

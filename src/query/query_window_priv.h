@@ -26,6 +26,7 @@ struct window_op {
     const struct histogram **hists;
     struct tally *tally;
     bool from_subquery;
+    int64_t held; // samples made so far, for held_peak
     bool failed; // a step function found an error: e_text is in the query
 };
 
@@ -45,6 +46,7 @@ struct window {
     uint32_t *queue; // of minima or maxima
     size_t queue_from, queue_to, queue_next;
     double *values; // room for one window's values
+    int64_t weight; // of the step's samples
 };
 
 struct window_value {

@@ -239,6 +239,87 @@ TEST(statistics_count_samples_as_upstream)
     }
 }
 
+// Figures by the rules of upstream's engine: what each node holds while the next is evaluated.
+TEST(peak_samples_are_what_upstream_would_hold)
+{
+    static const struct {
+        const char *text;
+        bool range;
+        int64_t peak;
+    } cases[] = {
+        { "b", false, 1 },
+        { "b", true, 11 },
+        { "1", true, 11 },
+        { "sum(a_total)", true, 22 },
+        { "rate(b[30s])", false, 4 },              // the window, and the result
+        { "rate(a_total[30s])", false, 5 },        // of the first; the window; of the second
+        { "b + b", true, 35 },                     // both sides, one step of each, results
+        { "abs(a_total)", false, 6 },              // input, gathered, results
+        { "max_over_time(b[30s:10s])", false, 7 }, // subquery, window, result
+        { "b @ 50", true, 11 },
+        { "b[30s]", false, 3 },
+        { "topk(1, a_total)", false, 3 },
+        { "a_total > bool 3", true, 22 + 11 + 22 + 3 },
+    };
+
+    for (int early = 0; early < 2; early++)
+        FOR_CASES (t, cases) {
+            OWNED(fixture_fini) struct fixture f = { .engine.early_name_removal = early };
+            struct query_request r = { .text = str_c(t->text),
+                                       .range = t->range,
+                                       .start_ms = t->range ? 0 : 100000,
+                                       .end_ms = 100000,
+                                       .step_ms = 10000,
+                                       .stats = true };
+
+            fill(&f);
+            CHECK_OK(run(&f, r), &f.e);
+            CHECK_F(f.out.stats.peak_samples == t->peak, "%s: %lld, want %lld", t->text,
+                    (long long)f.out.stats.peak_samples, (long long)t->peak);
+        }
+}
+
+TEST(names_go_early_or_late)
+{
+    static const struct {
+        const char *text;
+        bool early_ok, late_ok;
+        size_t early_n, late_n;
+    } cases[] = {
+        // Two metrics that differ in their names alone.
+        { "sum(rate({__name__=~\"a_total|c_total\"}[1m]))", false, true, 0, 1 },
+        { "abs({__name__=~\"a_total|c_total\"})", false, false, 0, 0 },
+        { "-{__name__=~\"a_total|c_total\"}", false, false, 0, 0 },
+        { "count by (n) (label_replace(abs({__name__=~\"a_total|c_total\"}), \"n\", \"$1\", "
+          "\"__name__\", \"(.+)\"))",
+          false, true, 0, 2 },
+        { "count by (n) (label_replace({__name__=~\"a_total|c_total\"} + 1, \"n\", \"$1\", "
+          "\"__name__\", \"(.+)\"))",
+          false, true, 0, 2 },
+        { "last_over_time({__name__=~\"a_total|c_total\"}[1m])", true, true, 3, 3 },
+        // The name is there for what comes above, or not.
+        { "sum by (__name__) (rate(a_total[1m]))", true, true, 1, 1 },
+        { "label_replace(rate(a_total[1m]), \"n\", \"$1\", \"__name__\", \"(.+)\")", true, true, 2,
+          2 },
+        { "rate(a_total[1m]) * on(x, __name__) group_left() a_total", true, true, 0, 2 },
+        { "abs({__name__=~\"a_.*\"})", true, true, 2, 2 },
+        { "rate({__name__=~\"a_.*|b\", x!=\"1\"}[1m])", true, true, 1, 1 },
+    };
+
+    for (int early = 0; early < 2; early++)
+        FOR_CASES (t, cases) {
+            OWNED(fixture_fini) struct fixture f = { .engine.early_name_removal = early };
+
+            fill(&f);
+            add(&f, "c_total{x=\"1\"}", 10000, ramp, 11);
+            bool ok = instant(&f, t->text, 100000);
+            CHECK_F(ok == (early ? t->early_ok : t->late_ok), "%s: %s", t->text, f.e.text);
+            CHECK_F(!ok || f.out.series_count == (early ? t->early_n : t->late_n), "%s: %zu",
+                    t->text, f.out.series_count);
+            CHECK(ok || str_find(f.out.error, STR("same labelset")) != STR_NPOS);
+        }
+}
+
 TEST(annotations_are_sorted_and_cut)
 {
     OWNED(fixture_fini) struct fixture f = { 0 };
