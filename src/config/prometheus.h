@@ -222,6 +222,7 @@ struct prom_config {
 
 struct prom_config_options {
     bool agent;                 // the subset allowed in agent mode
+    bool no_scrape_files;       // leave scrape_config_files alone
     const char *const *environ; // for ${VAR} in external labels; NULL: the process's
 };
 

@@ -371,7 +371,6 @@ static bool read_scrape_files(struct prom_config *c, struct err *e)
 {
     bool ok = true;
 
-    c->doc.own_scrape_configs = c->doc.scrape_configs.n;
     for (size_t i = 0; ok && i < c->doc.scrape_config_files.n; i++) {
         glob_t found = { 0 };
         glob(arena_cstr(&c->arena, c->doc.scrape_config_files.v[i]), 0, NULL, &found);
@@ -406,7 +405,8 @@ bool prom_config_parse(struct str text, const char *path, const struct prom_conf
         return plain ? false : err_wrap(e, "parsing YAML file %s", path);
     }
     join_all(c);
-    return read_scrape_files(c, e);
+    c->doc.own_scrape_configs = c->doc.scrape_configs.n;
+    return (o && o->no_scrape_files) || read_scrape_files(c, e);
 }
 
 bool prom_config_load(const char *path, const struct prom_config_options *o,
