@@ -30,6 +30,17 @@ static struct pos pos_of(yaml_mark_t m)
     return (struct pos){ (uint32_t)m.line + 1, (uint32_t)m.column + 1, m.index };
 }
 
+/*
+ * The line that Go's library says: it counts from 0, except for what the scanner finds, and leaves
+ * line 0 out. People search for its words; the true place stands in the position beside.
+ */
+static size_t upstream_line(const yaml_parser_t *p)
+{
+    if (p->problem_mark.line)
+        return p->problem_mark.line + (p->error == YAML_SCANNER_ERROR);
+    return p->context_mark.line;
+}
+
 static bool parser_error(struct loader *l)
 {
     const yaml_parser_t *p = &l->parser;
@@ -39,7 +50,10 @@ static bool parser_error(struct loader *l)
     if (p->error == YAML_READER_ERROR)
         return err_at(l->e, (struct pos){ 0, 0, p->problem_offset }, ERR_INVALID,
                       "yaml: %s at byte %zu", problem, p->problem_offset);
-    return err_at(l->e, pos, ERR_INVALID, "yaml: line %u: %s", pos.line, problem);
+    size_t line = upstream_line(p);
+    if (!line)
+        return err_at(l->e, pos, ERR_INVALID, "yaml: %s", problem);
+    return err_at(l->e, pos, ERR_INVALID, "yaml: line %zu: %s", line, problem);
 }
 
 static bool next_event(struct loader *l, yaml_event_t *ev)

@@ -301,6 +301,8 @@ static bool validate(struct prom_config *c, const struct prom_config_options *o,
     struct conf_prometheus *d = &c->doc;
 
     fill_blocks(c);
+    if (!d->global.scrape_interval_ms && !conf_global_check(NULL, NULL, &d->global, e))
+        return false; // no global block: its check has not filled in the defaults
     for (size_t i = 0; i < d->global.external_labels.n; i++)
         d->global.external_labels.v[i].value = expand_env(c, d->global.external_labels.v[i].value,
                                                           o);

@@ -50,6 +50,18 @@ TEST(refusals_say_what_and_where)
     }
 }
 
+TEST(without_a_global_block_there_are_defaults)
+{
+    OWNED(prom_config_put) struct prom_config *c = NULL;
+    struct err e = { 0 };
+
+    CHECK_OK(prom_config_parse(STR("scrape_configs: [{job_name: a}]\n"), "x.yml", NULL, &c, &e),
+             &e);
+    const struct conf_scrape *a = c->doc.scrape_configs.v[0];
+    CHECK(a->scrape_interval_ms == 60000 && a->scrape_timeout_ms == 10000);
+    CHECK(c->doc.global.evaluation_interval_ms == 60000);
+}
+
 TEST(jobs_inherit_and_paths_are_resolved)
 {
     OWNED(prom_config_put) struct prom_config *c = NULL;
