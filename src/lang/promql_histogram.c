@@ -280,16 +280,14 @@ static uint64_t expansion_max(const struct histogram *base, const struct histogr
     return COUNTS_MAX / counts;
 }
 
-// base, base+inc, base+inc+inc, …: n + 1 values. Wrong layouts are reported.
-static bool expand(struct parser *p, struct seq *out, const struct histogram *base,
-                   const struct histogram *inc, bool subtract, struct promql_seq_value v,
-                   uint64_t n)
+// v, v+inc, v+inc+inc, …: n + 1 values. Wrong layouts are reported.
+static bool expand(struct parser *p, struct seq *out, struct promql_seq_value v,
+                   const struct histogram *inc, bool subtract, uint64_t n)
 {
     struct hist_acc acc;
 
     hist_acc_init(&acc, p->a);
-    hist_acc_set(&acc, base);
-    v.hist = base;
+    hist_acc_set(&acc, v.hist);
     *vec_push_in(p->a, &out->values) = v;
     for (; n; n--) {
         if (acc.h.schema > inc->schema) {
@@ -331,7 +329,7 @@ bool promql_rule_histogram_item(struct parser *p, struct seq *out)
         if (!promql_seq_reserve(p, out, n > expansion_max(base, inc) ? UINT64_MAX : n + 1))
             return false;
         v.counter_reset_hint_set = step.is_hint_set;
-        return expand(p, out, base, inc, t == T_SUB, v, n);
+        return expand(p, out, v, inc, t == T_SUB, n);
     }
     if (t == T_TIMES) {
         promql_take(p);

@@ -229,11 +229,18 @@ static const uint16_t *chunk_order(struct tail_chunk *c)
     return none;
 }
 
-// The wanted, visible rows among the first n of a chunk whose row 0 is `base` of the tail.
-static struct tail_reader_chunk pick_rows(const struct tail_chunk *c, uint32_t base, uint32_t n,
-                                          const struct visible *vis, const uint64_t *want,
-                                          uint32_t id_end, struct arena *a)
+struct chunk_rows { // the first n rows of a chunk whose row 0 is `base` of the tail
+    const struct tail_chunk *c;
+    uint32_t base, n;
+};
+
+// The wanted, visible rows among them.
+static struct tail_reader_chunk pick_rows(struct chunk_rows in, const struct visible *vis,
+                                          const uint64_t *want, uint32_t id_end, struct arena *a)
 {
+    const struct tail_chunk *c = in.c;
+    uint32_t base = in.base, n = in.n;
+
     struct tail_reader_chunk out = { .chunk = c };
     uint16_t *rows = arena_raw(a, n * sizeof *rows), *scratch;
     size_t hidden = 0;
@@ -272,7 +279,7 @@ void tail_reader_init(struct tail_reader *r, struct tail *t, const struct batch_
         if (n == TAIL_CHUNK_ROWS && !is_hidden_in(&vis, base, base + n))
             r->v[i] = (struct tail_reader_chunk){ c, chunk_order(c), n, 0 };
         else
-            r->v[i] = pick_rows(c, base, n, &vis, want, id_end, a);
+            r->v[i] = pick_rows((struct chunk_rows){ c, base, n }, &vis, want, id_end, a);
     }
 }
 
