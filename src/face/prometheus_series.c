@@ -66,12 +66,18 @@ static struct select_query select_of(const struct ask *a, size_t i)
     return q;
 }
 
-static const struct str truncated = { "results truncated due to limit", 30 };
-
-static struct prom_notes truncation(bool cut)
+// What the answer lacks: by the limit, or of damaged files.
+static struct prom_notes notes_of(struct ask *a, bool cut)
 {
-    return cut ? (struct prom_notes){ .warnings = &truncated, .warning_count = 1 }
-               : (struct prom_notes){ 0 };
+    struct str *v, *all;
+    size_t n = series_view_warnings(a->view, &a->x->arena, &v);
+
+    all = arena_array(&a->x->arena, n + 1, struct str);
+    if (n)
+        memcpy(all, v, n * sizeof *v);
+    if (cut)
+        all[n++] = STR("results truncated due to limit");
+    return (struct prom_notes){ .warnings = all, .warning_count = n };
 }
 
 /* ---- series ---- */
@@ -117,7 +123,7 @@ void prom_series(struct http_exchange *x)
         return;
     }
     bool cut = a.limit && all.n > a.limit;
-    struct prom_notes notes = truncation(cut);
+    struct prom_notes notes = notes_of(&a, cut);
     struct json_writer w = prom_reply_begin(x);
     json_array(&w);
     for (size_t i = 0; i < (cut ? a.limit : all.n); i++) {
@@ -163,7 +169,7 @@ static void send_strings(struct ask *a, struct str name)
         return;
     }
     bool cut = a->limit && all.n > a->limit;
-    struct prom_notes notes = truncation(cut);
+    struct prom_notes notes = notes_of(a, cut);
     struct json_writer w = prom_reply_begin(a->x);
     json_array(&w);
     for (size_t i = 0; i < (cut ? a->limit : all.n); i++) {

@@ -106,6 +106,7 @@ static void tenant_free(struct metrics_tenant *t)
     exemplars_free(t->exemplars);
     metadata_close(t->metadata);
     mutex_fini(&t->create_mu);
+    damages_fini(t);
     mutex_fini(&t->snapshot_mu);
     cond_fini(&t->batch_done);
     xfree(t->name);

@@ -13,6 +13,7 @@
  *   metrics_snapshot.c hard-linked copies
  *   metrics_read.c     views: select, label strings
  *   metrics_scan.c     views: samples
+ *   metrics_damage.c   what answers lack
  *
  * Locks, outer first: create_mu, span.merge_mu, span.work_mu, span.open_mu (held over I/O, each guarding a rare
  * act); shard.mu; catalog; span.mu; tenant.snapshot_mu; leaves.
@@ -120,6 +121,16 @@ static inline uint32_t shard_of(struct hash128 fingerprint, uint32_t shards)
     return (uint32_t)(fingerprint.hi >> 56) & (shards - 1);
 }
 
+struct damage {              // what could not be opened, and the times it may have held
+    const struct span *span; // NULL: of no span that is known
+    int64_t min_ms, max_ms;  // both inclusive
+    char *text;
+};
+struct damage_said { // to the log
+    uint64_t file;   // hash of its path
+    int64_t at_mono_ns;
+};
+
 struct metrics_tenant {
     struct series_source source; // first: a source is its tenant
     struct metrics *m;
@@ -136,7 +147,9 @@ struct metrics_tenant {
     VEC(struct span *) spans; // by time
     uint64_t batch_last;
     struct in_flight in_flight;
-    _Atomic int64_t newest_ms; // of accepted rows; INT64_MIN: none
+    VEC(struct damage) damages;         // under snapshot_mu
+    struct damage_said damage_said[32]; // under snapshot_mu
+    _Atomic int64_t newest_ms;          // of accepted rows; INT64_MIN: none
     struct exemplars *exemplars;
     struct metadata *metadata;
     _Atomic uint64_t series_created, rows_appended, rows_refused[APPEND_STATUS_COUNT];
@@ -316,6 +329,14 @@ MUST_CHECK bool upkeep_start(struct metrics *m, struct err *e);
 void upkeep_stop(struct metrics *m);
 MUST_CHECK bool upkeep_retain(struct metrics *m, struct err *e);
 void upkeep_look_at_disk(struct metrics *m);
+
+/* ---- damage ---- */
+
+// Queries that touch [min_ms, max_ms] will be told, until the span is forgotten.
+void damage_note(struct metrics_tenant *t, const struct span *s, int64_t min_ms, int64_t max_ms,
+                 const char *what, const struct err *why);
+void damage_forget_locked(struct metrics_tenant *t, const struct span *s); // under snapshot_mu
+void damages_fini(struct metrics_tenant *t);
 
 /* ---- reading ---- */
 

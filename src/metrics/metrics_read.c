@@ -12,6 +12,14 @@ static struct metrics_view *view_of(struct series_view *v)
     return CONTAINER_OF(v, struct metrics_view, base);
 }
 
+static void view_segment_damage(struct metrics_view *v, const struct catalog_damage *d)
+{
+    struct str text = str_c(d->first.text); // begins with the file
+
+    view_damage(v, "series of a damaged catalog segment are left out", str_cut(&text, ':'),
+                &d->first);
+}
+
 /* ---- selecting ---- */
 
 // The slices of a span that a time range touches; 0: none of the span.
@@ -97,6 +105,24 @@ static bool add_labels(struct select_ctx *c, struct view_span *vs, struct catalo
     return true;
 }
 
+// Series whose labels cannot be read are left out; an older span may still know them.
+static void drop_nameless(struct select_ctx *c, size_t from)
+{
+    size_t kept = from;
+
+    for (size_t i = from; i < c->found.n; i++) {
+        if (c->found.v[i].labels.n)
+            c->found.v[kept++] = c->found.v[i];
+    }
+    if (kept == c->found.n)
+        return;
+    c->found.n = kept;
+    map_fini(&c->by_fingerprint);
+    c->by_fingerprint = (struct map){ 0 };
+    for (size_t i = 0; i < kept; i++)
+        map_add(&c->by_fingerprint, c->found.v[i].fingerprint.lo, (uint32_t)i);
+}
+
 static bool select_span(struct select_ctx *c, uint32_t index, struct err *e)
 {
     struct view_span *vs = &c->view->spans[index];
@@ -137,7 +163,11 @@ static bool select_span(struct select_ctx *c, uint32_t index, struct err *e)
         };
         fresh.v[fresh.n++] = ids.v[i];
     }
-    return !fresh.n || add_labels(c, vs, fresh, from, &read, e);
+    if (fresh.n && !add_labels(c, vs, fresh, from, &read, e))
+        return false;
+    if (c->damage.segments)
+        drop_nameless(c, from);
+    return true;
 }
 
 static bool view_select(struct series_view *v, const struct select_query *q, struct arena *a,
@@ -150,8 +180,7 @@ static bool view_select(struct series_view *v, const struct select_query *q, str
             return false;
     }
     if (c.damage.segments)
-        log_warn("metrics", "answer lacks the series of a damaged catalog segment",
-                 KV_ERR(&c.damage.first));
+        view_segment_damage(c.view, &c.damage);
     *out = (struct series_set){ c.found.v, c.found.n };
     return true;
 }
@@ -192,6 +221,8 @@ static bool view_label_strings(struct series_view *v, struct str name, const str
         if (view->span_count > 1)
             all.n = sort_strs_unique(all.v, all.n);
     }
+    if (damage.segments)
+        view_segment_damage(view, &damage);
     *out = all.v;
     *out_n = q->limit ? MIN(all.n, q->limit + 1) : all.n;
     return true;
@@ -235,6 +266,8 @@ static void view_put(struct series_view *v)
         span_put(view->spans[i].s);
     }
     arena_fini(&view->arena);
+    arena_fini(&view->warnings_arena);
+    mutex_fini(&view->warnings_mu);
     xfree(view);
 }
 
@@ -243,6 +276,7 @@ static const struct series_view_ops ops = {
     .scan = metrics_view_scan,
     .label_strings = view_label_strings,
     .exemplars = view_exemplars,
+    .warnings = metrics_view_warnings,
     .put = view_put,
 };
 
@@ -252,8 +286,9 @@ static bool overlaps(const struct span *s, int64_t min_ms, int64_t max_ms)
 }
 
 // Opens what was not needed before. One damaged beyond use is left out, and said.
-static bool open_spans(struct metrics_tenant *t, int64_t min_ms, int64_t max_ms, struct err *e)
+static bool open_spans(struct metrics_view *view, int64_t min_ms, int64_t max_ms, struct err *e)
 {
+    struct metrics_tenant *t = view->tenant;
     OWNED(arena_fini) struct arena a = { 0 };
     OWNED(span_list_put) struct span_list list = span_list(t, &a);
 
@@ -266,7 +301,7 @@ static bool open_spans(struct metrics_tenant *t, int64_t min_ms, int64_t max_ms,
             *e = why;
             return false;
         }
-        log_error("metrics", "answer lacks a damaged partition", KV_ERR(&why));
+        view_damage(view, "a damaged partition is left out", str_c(list.v[i]->name), &why);
     }
     return true;
 }
@@ -275,13 +310,15 @@ bool metrics_view_open(struct series_source *src, int64_t min_ms, int64_t max_ms
                        struct series_view **out, struct err *e)
 {
     struct metrics_tenant *t = CONTAINER_OF(src, struct metrics_tenant, source);
-    struct metrics_view *view;
+    struct metrics_view *view = xcalloc(1, sizeof *view);
 
-    if (!open_spans(t, min_ms, max_ms, e))
-        return false;
-    view = xcalloc(1, sizeof *view);
     view->base.ops = &ops;
     view->tenant = t;
+    mutex_init(&view->warnings_mu, "view_warnings", RANK_LEAF);
+    if (!open_spans(view, min_ms, max_ms, e)) {
+        view_put(&view->base);
+        return false;
+    }
     LOCKED(&t->snapshot_mu);
     view->batches = batch_view_locked(t, &view->arena);
     view->spans = arena_array(&view->arena, t->spans.n, struct view_span);
@@ -294,6 +331,7 @@ bool metrics_view_open(struct series_source *src, int64_t min_ms, int64_t max_ms
         view->spans[view->span_count++] = (struct view_span){ span_get(s), span_view_get_locked(s),
                                                               catalog_view_get(s->catalog) };
     }
+    view_damages_locked(view, min_ms, max_ms);
     *out = &view->base;
     return true;
 }

@@ -56,11 +56,16 @@ static bool visit_catalog(void *ctx, const struct frame *f, struct err *e UNUSED
 
 static void report(struct span *s, const char *path, const struct rowlog_report *r)
 {
+    struct err why = { 0 };
+
     if (r->torn_bytes)
         log_warn("metrics", "torn end of a log cut off", KV("path", path),
                  KV_U64("torn_bytes", r->torn_bytes));
     if (!r->gaps)
         return;
+    err_set(&why, ERR_CORRUPT, "%s: %llu bytes from offset %llu on", path,
+            (unsigned long long)r->gap_bytes, (unsigned long long)r->first_gap_offset);
+    damage_note(s->tenant, s, s->min_ms, s->max_ms - 1, "rows of a damaged log are lost", &why);
     atomic_fetch_add_explicit(&s->tenant->m->corruptions, r->gaps, memory_order_relaxed);
     log_error("metrics", "log is damaged, what lies between good frames is lost", KV("path", path),
               KV_U64("offset", r->first_gap_offset), KV_U64("lost_bytes", r->gap_bytes),
@@ -189,6 +194,14 @@ static void add_row(struct replay_shard *rs, uint32_t id, enum tail_kind kind, i
     rs->rows++;
 }
 
+// The time of a row: any bits are safe, what is outside the span is dropped.
+static int64_t row_ms(int64_t base_ms, const char *delta)
+{
+    int64_t t_ms;
+
+    return __builtin_add_overflow(base_ms, (int32_t)get_le32(delta), &t_ms) ? INT64_MIN : t_ms;
+}
+
 static bool replay_floats(struct replay_shard *rs, const struct frame *f)
 {
     const char *p = f->payload.p;
@@ -201,8 +214,8 @@ static bool replay_floats(struct replay_shard *rs, const struct frame *f)
     for (size_t i = 0; i < n; i++) {
         uint64_t value = get_le64(p + 8 + 8 * n + 8 * i);
 
-        add_row(rs, get_le32(p + 8 + 4 * i), TAIL_FLOAT,
-                base_ms + (int32_t)get_le32(p + 8 + 4 * n + 4 * i), value, value);
+        add_row(rs, get_le32(p + 8 + 4 * i), TAIL_FLOAT, row_ms(base_ms, p + 8 + 4 * n + 4 * i),
+                value, value);
     }
     return true;
 }
@@ -221,9 +234,8 @@ static bool replay_starts(struct replay_shard *rs, const struct frame *f)
 
         start->value = get_le64(p + 8 + 8 * n + 8 * i);
         start->start_ms = (int64_t)get_le64(p + 8 + 16 * n + 8 * i);
-        add_row(rs, get_le32(p + 8 + 4 * i), TAIL_START,
-                base_ms + (int32_t)get_le32(p + 8 + 4 * n + 4 * i), (uint64_t)(uintptr_t)start,
-                start->value);
+        add_row(rs, get_le32(p + 8 + 4 * i), TAIL_START, row_ms(base_ms, p + 8 + 4 * n + 4 * i),
+                (uint64_t)(uintptr_t)start, start->value);
     }
     return true;
 }
@@ -248,9 +260,8 @@ static bool replay_histograms(struct replay_shard *rs, const struct frame *f)
         bytes = str_of(p + blobs + from, to - from);
         blob = tail_blob_new(rs->tail, bytes.n);
         memcpy(blob->p, bytes.p, bytes.n);
-        add_row(rs, get_le32(p + 8 + 4 * i), TAIL_HISTOGRAM,
-                base_ms + (int32_t)get_le32(p + 8 + 4 * n + 4 * i), (uint64_t)(uintptr_t)blob,
-                hash_seeded(bytes, 1));
+        add_row(rs, get_le32(p + 8 + 4 * i), TAIL_HISTOGRAM, row_ms(base_ms, p + 8 + 4 * n + 4 * i),
+                (uint64_t)(uintptr_t)blob, hash_seeded(bytes, 1));
         from = to;
     }
     return true;

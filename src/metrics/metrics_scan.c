@@ -6,7 +6,6 @@
  * With several spans, series are read in groups, span by span, so that pages are met in order.
  */
 // SPDX-License-Identifier: Apache-2.0
-#include "base/log.h"
 #include "base/mem.h"
 #include "base/sort.h"
 #include "metrics/metrics_view_priv.h"
@@ -115,13 +114,6 @@ static bool start_tails(struct scan *c, struct scan_span *ss, struct err *e)
 
 /* ---- one series ---- */
 
-// A damaged page hides its rows; the rest is served.
-static void note_damage(struct scan *c, const struct err *why)
-{
-    atomic_fetch_add_explicit(&c->view->tenant->m->corruptions, 1, memory_order_relaxed);
-    log_error("metrics", "answer lacks samples of a damaged part", KV_ERR(why));
-}
-
 static bool read_parts(struct scan *c, struct scan_span *ss, uint32_t id, uint32_t shard,
                        struct sample_columns *out, struct err *e)
 {
@@ -143,7 +135,9 @@ static bool read_parts(struct scan *c, struct scan_span *ss, uint32_t id, uint32
             *e = why;
             return false;
         }
-        note_damage(c, &why);
+        // A damaged page hides its rows; the rest is served.
+        view_damage(c->view, "samples of a damaged part are left out",
+                    str_c(metric_part_path(rows->parts[i].part)), &why);
     }
     return true;
 }

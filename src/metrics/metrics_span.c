@@ -105,6 +105,7 @@ void span_detach(struct metrics_tenant *t, struct span *s)
         t->spans.n--;
         found = true;
     }
+    damage_forget_locked(t, s);
     mutex_unlock(&t->snapshot_mu);
     if (found)
         span_put(s);
@@ -237,6 +238,7 @@ bool spans_load(struct metrics_tenant *t, struct err *e)
             return false;
         }
         atomic_fetch_add_explicit(&t->m->corruptions, 1, memory_order_relaxed);
+        damage_note(t, NULL, INT64_MIN, INT64_MAX, "a damaged partition is left out", &why);
         log_error("metrics", "partition cannot be opened and is left out",
                   KV_STR("partition", names.v[i]), KV_ERR(&why));
     }
@@ -276,6 +278,8 @@ static bool open_catalog(struct span *s, const struct manifest *m, struct err *e
     if (damage.segments) {
         atomic_fetch_add_explicit(&s->tenant->m->corruptions, damage.segments,
                                   memory_order_relaxed);
+        damage_note(s->tenant, s, s->min_ms, s->max_ms - 1,
+                    "series of a damaged catalog segment are left out", &damage.first);
         log_error("metrics", "catalog segment is damaged, its series are left out",
                   KV("partition", partition_path(s->store)), KV_ERR(&damage.first));
     }
@@ -306,6 +310,8 @@ static void open_parts(struct span *s, const struct manifest *m)
             continue;
         }
         atomic_fetch_add_explicit(&s->tenant->m->corruptions, 1, memory_order_relaxed);
+        damage_note(s->tenant, s, m->parts.v[i].min_ms, m->parts.v[i].max_ms,
+                    "samples of a damaged part are left out", &why);
         log_error("metrics", "part is damaged, its samples are left out", KV("path", path.p),
                   KV_ERR(&why));
     }

@@ -18,6 +18,10 @@ struct metrics_view {
     struct batch_view batches;
     struct view_span *spans; // by time
     size_t span_count;
+    struct mutex warnings_mu; // guards what follows
+    struct arena warnings_arena;
+    VEC(struct str) warnings; // each once
+    bool warnings_left_out;
 };
 
 // Where a series has rows: one id in one span, packed, or a list when there are several.
@@ -48,6 +52,16 @@ static inline const struct series_loc *entry_locs(const struct series_entry *x,
     *n = l->n;
     return l->v;
 }
+
+/* ---- metrics_damage.c ---- */
+
+// Notes once that the view's answers lack something; counts and logs it.
+void view_damage(struct metrics_view *v, const char *what, struct str file, const struct err *why);
+// The tenant's known damages that touch the times, into a view not yet published. Under snapshot_mu.
+void view_damages_locked(struct metrics_view *v, int64_t min_ms, int64_t max_ms);
+size_t metrics_view_warnings(struct series_view *v, struct arena *a, struct str **out);
+
+/* ---- metrics_scan.c ---- */
 
 bool metrics_view_scan(struct series_view *v, const struct series_set *set,
                        const struct scan_query *q, struct budget *b, scan_fn visit, void *ctx,

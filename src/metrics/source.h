@@ -67,6 +67,8 @@ struct series_view_ops {
     bool (*exemplars)(struct series_view *v, const struct select_query *q, struct arena *a,
                       struct budget *b, struct series_exemplars **out, size_t *out_n,
                       struct err *e);
+    // What the answers given so far lack, and why: files that are damaged. NULL: never anything.
+    size_t (*warnings)(struct series_view *v, struct arena *a, struct str **out);
     void (*put)(struct series_view *v);
 };
 struct series_view {
@@ -78,6 +80,12 @@ static inline void series_view_put(struct series_view *v)
         v->ops->put(v);
 }
 OWN_DEFINE(struct series_view *, series_view_put)
+
+// Warnings to send with an answer: ask after the last select or scan. Arena memory; v may be NULL.
+static inline size_t series_view_warnings(struct series_view *v, struct arena *a, struct str **out)
+{
+    return v && v->ops->warnings ? v->ops->warnings(v, a, out) : 0;
+}
 
 struct series_source {
     // Takes a snapshot that is good for [min_ms, max_ms].

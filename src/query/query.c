@@ -579,9 +579,9 @@ bool query_run(const struct query_engine *g, const struct query_request *r,
     bool ok = run(&q, source, &res, e);
     if (ok)
         stats_finish(&q, &res);
-    series_view_put(q.view);
     assert(!ok || res.type != PROMQL_NONE);
     query_notes_finish(&q, &res);
+    series_view_put(q.view);
     query_drop(&q);
     budget_refund(b, q.charged_bytes + q.reserved_bytes + (ok ? 0 : q.result_bytes));
     if (ok) {

@@ -13,7 +13,7 @@
 #include "base/sort.h"
 #include "query/query_priv.h"
 
-enum note_kind { NOTE_PLAIN, NOTE_MONOTONIC, NOTE_OVERLAP };
+enum note_kind { NOTE_PLAIN, NOTE_STORE, NOTE_MONOTONIC, NOTE_OVERLAP };
 
 struct note {
     struct str text; // without position and figures; in keep
@@ -229,6 +229,8 @@ static struct str note_text(struct query *q, const struct note *n)
     OWNED(buf_fini) struct buf b = { 0 };
     struct pos p = pos_of_offset(q->promql->text, n->start);
 
+    if (n->kind == NOTE_STORE)
+        return arena_str(q->result, n->text); // of no place in the query
     buf_str(&b, n->text);
     if (n->kind == NOTE_MONOTONIC) {
         buf_lit(&b, ", from buckets ");
@@ -267,8 +269,23 @@ static void notes_of(struct query *q, enum note_level level, struct str **out, s
     *out_n = n;
 }
 
+// What the store left out of its answers.
+static void take_store_warnings(struct query *q)
+{
+    struct str *v;
+    size_t n = series_view_warnings(q->view, q->keep, &v);
+
+    for (size_t i = 0; i < n; i++) {
+        struct note *note = note_add(q, v[i], NOTE_WARNING, q->promql->root);
+
+        if (note)
+            note->kind = NOTE_STORE;
+    }
+}
+
 void query_notes_finish(struct query *q, struct query_result *out)
 {
+    take_store_warnings(q);
     notes_of(q, NOTE_WARNING, &out->warnings, &out->warning_count);
     notes_of(q, NOTE_INFO, &out->infos, &out->info_count);
 }

@@ -6,7 +6,6 @@
  */
 // SPDX-License-Identifier: Apache-2.0
 #include <signal.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -279,80 +278,6 @@ TEST(a_failure_at_every_step_loses_nothing)
 
 /* ---- damaged files ---- */
 
-// Rows that are read are right, whatever is missing.
-static bool no_lie(void *ctx, uint32_t pos, const struct series_samples *s, struct err *e UNUSED)
-{
-    struct fx_read *r = ctx;
-    unsigned i = fx_number(r->set->v[pos].labels);
-
-    for (size_t k = 0; k < s->n; k++) {
-        bool known = false;
-
-        for (size_t j = 0; j < r->f->ledger->series[i].n && !known; j++)
-            known = r->f->ledger->series[i].v[j].t_ms == s->t_ms[k] &&
-                    r->f->ledger->series[i].v[j].bits == double_bits(s->value[k]);
-        CHECK_F(known, "series %u has a row that nobody sent", i);
-    }
-    r->rows += s->n;
-    return true;
-}
-
-static uint64_t read_what_is_left(struct fixture *f)
-{
-    OWNED(arena_fini) struct arena a = { 0 };
-    OWNED(series_view_put) struct series_view *v = NULL;
-    struct budget budget = { 0 };
-    struct err e = { 0 };
-    struct matcher all = { MATCH_NE, LABEL_NAME, STR(""), NULL };
-    struct select_query q = { &all, 1, T0, T0 + 3 * (int64_t)MS_DAY, 0 };
-    struct scan_query scan = { .min_ms = q.min_ms, .max_ms = q.max_ms };
-    struct series_set set = { 0 };
-    struct fx_read r = { .f = f, .set = &set };
-    struct series_source *source = metrics_source(f->t);
-
-    CHECK_OK(source->open(source, q.min_ms, q.max_ms, &v, &e), &e);
-    CHECK_OK(v->ops->select(v, &q, &a, &budget, &set, &e), &e);
-    CHECK_OK(v->ops->scan(v, &set, &scan, &budget, no_lie, &r, &e), &e);
-    return r.rows;
-}
-
-static void list_tree(struct arena *a, const char *dir, struct str *out, size_t *n, size_t max)
-{
-    struct file_list names;
-    struct err e = { 0 };
-
-    CHECK_OK(file_list(a, dir, &names, &e), &e);
-    for (size_t i = 0; i < names.n; i++) {
-        struct str path = arena_printf(a, "%s/%.*s", dir, STRF(names.v[i]));
-        struct stat st;
-
-        CHECK(stat(path.p, &st) == 0);
-        if (S_ISDIR(st.st_mode))
-            list_tree(a, path.p, out, n, max);
-        else if (*n < max)
-            out[(*n)++] = path;
-    }
-}
-
-static void copy_tree(const char *from, const char *to)
-{
-    OWNED(arena_fini) struct arena a = { 0 };
-    struct str files[200];
-    struct err e = { 0 };
-    size_t n = 0;
-
-    list_tree(&a, from, files, &n, 200);
-    CHECK(n < 200);
-    for (size_t i = 0; i < n; i++) {
-        struct str path = arena_printf(&a, "%s%s", to, files[i].p + strlen(from)), bytes;
-        struct str dir = str_sub(path, 0, str_rfind_char(path, '/'));
-
-        CHECK_OK(file_mkdirs(arena_cstr(&a, dir), &e), &e);
-        CHECK_OK(file_read(&a, files[i].p, 80 << 20, &bytes, &e), &e);
-        CHECK_OK(file_replace(path.p, bytes, &e), &e);
-    }
-}
-
 // Flips a byte of one file of a copy and opens it: no lie and no crash.
 static void flip_file(const char *dir, struct str below, struct fixture *model, uint64_t seed)
 {
@@ -364,7 +289,7 @@ static void flip_file(const char *dir, struct str below, struct fixture *model, 
     struct err e = { 0 };
     char *p;
 
-    copy_tree(arena_printf(&a, "%s/tenants", dir).p, arena_printf(&a, "%s/tenants", copy).p);
+    fx_copy_tree(arena_printf(&a, "%s/tenants", dir).p, arena_printf(&a, "%s/tenants", copy).p);
     CHECK_OK(file_read(&a, path.p, 80 << 20, &bytes, &e), &e);
     if (bytes.n) {
         p = arena_copy(&a, bytes.p, bytes.n);
@@ -373,7 +298,7 @@ static void flip_file(const char *dir, struct str below, struct fixture *model, 
         CHECK_OK(file_replace(path.p, str_of(p, bytes.n), &e), &e);
         f.o.path = copy;
         if (metrics_open(&f.m, &f.o, &e) && metrics_tenant(f.m, STR("anonymous"), &f.t, &e))
-            (void)read_what_is_left(&f);
+            (void)fx_read_what_is_left(&f, NULL, NULL);
         metrics_close(f.m);
     }
     CHECK_OK(file_remove_tree(copy, &e), &e);
@@ -405,7 +330,7 @@ TEST(flipped_bytes_tell_no_lies)
     metrics_close(f->m);
     f->b = NULL;
     f->m = NULL;
-    list_tree(&a, root, files, &n, 200);
+    fx_list_tree(&a, root, files, &n, 200);
     CHECK(n > 8);
     for (size_t i = 0; i < n; i++) {
         for (uint64_t seed = 1; seed <= 2; seed++)

@@ -5,6 +5,10 @@
  */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/rand.h"
@@ -216,4 +220,103 @@ static inline void fx_scrape(struct fixture *f, unsigned from, unsigned to, int6
         ledger_add(f->ledger, i, t_ms, double_bits(v));
     }
     CHECK(fx_commit(f).rows[APPEND_OK] == to - from);
+}
+
+/* ---- damaged files ---- */
+
+// Rows that are read are right, whatever is missing.
+static inline bool fx_no_lie(void *ctx, uint32_t pos, const struct series_samples *s,
+                             struct err *e UNUSED)
+{
+    struct fx_read *r = ctx;
+    unsigned i = fx_number(r->set->v[pos].labels);
+
+    for (size_t k = 0; k < s->n; k++) {
+        bool known = false;
+
+        for (size_t j = 0; j < r->f->ledger->series[i].n && !known; j++)
+            known = r->f->ledger->series[i].v[j].t_ms == s->t_ms[k] &&
+                    r->f->ledger->series[i].v[j].bits == double_bits(s->value[k]);
+        CHECK_F(known, "series %u has a row that nobody sent", i);
+    }
+    r->rows += s->n;
+    return true;
+}
+
+struct fx_warnings {
+    struct str *v; // in the arena given
+    size_t n;
+};
+
+// Reads all that is there: nothing but rows of the ledger. Warnings into *w unless NULL.
+static inline uint64_t fx_read_what_is_left(struct fixture *f, struct arena *keep,
+                                            struct fx_warnings *w)
+{
+    OWNED(arena_fini) struct arena a = { 0 };
+    OWNED(series_view_put) struct series_view *v = NULL;
+    struct budget budget = { 0 };
+    struct err e = { 0 };
+    struct matcher all = { MATCH_NE, LABEL_NAME, STR(""), NULL };
+    struct select_query q = { &all, 1, T0, T0 + 3 * (int64_t)MS_DAY, 0 };
+    struct scan_query scan = { .min_ms = q.min_ms, .max_ms = q.max_ms };
+    struct series_set set = { 0 };
+    struct fx_read *r = arena_new(&a, struct fx_read);
+    struct series_source *source = metrics_source(f->t);
+
+    r->f = f;
+    r->set = &set;
+    CHECK_OK(source->open(source, q.min_ms, q.max_ms, &v, &e), &e);
+    CHECK_OK(v->ops->select(v, &q, &a, &budget, &set, &e), &e);
+    CHECK_OK(v->ops->scan(v, &set, &scan, &budget, fx_no_lie, r, &e), &e);
+    if (w)
+        w->n = series_view_warnings(v, keep, &w->v);
+    return r->rows;
+}
+
+static inline void fx_list_tree(struct arena *a, const char *dir, struct str *out, size_t *n,
+                                size_t max)
+{
+    struct file_list names;
+    struct err e = { 0 };
+
+    CHECK_OK(file_list(a, dir, &names, &e), &e);
+    for (size_t i = 0; i < names.n; i++) {
+        struct str path = arena_printf(a, "%s/%.*s", dir, STRF(names.v[i]));
+        struct stat st;
+
+        CHECK(stat(path.p, &st) == 0);
+        if (S_ISDIR(st.st_mode))
+            fx_list_tree(a, path.p, out, n, max);
+        else if (*n < max)
+            out[(*n)++] = path;
+    }
+}
+
+// Puts a file in place without syncing: it is a copy.
+static inline void fx_put_file(const char *path, struct str bytes)
+{
+    OWNED(file_close) int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0640);
+    struct err e = { 0 };
+
+    CHECK(fd >= 0);
+    CHECK_OK(file_write_all(fd, bytes.p, bytes.n, &e), &e);
+}
+
+static inline void fx_copy_tree(const char *from, const char *to)
+{
+    OWNED(arena_fini) struct arena a = { 0 };
+    struct str files[200];
+    struct err e = { 0 };
+    size_t n = 0;
+
+    fx_list_tree(&a, from, files, &n, 200);
+    CHECK(n < 200);
+    for (size_t i = 0; i < n; i++) {
+        struct str path = arena_printf(&a, "%s%s", to, files[i].p + strlen(from)), bytes;
+        struct str dir = str_sub(path, 0, str_rfind_char(path, '/'));
+
+        CHECK_OK(file_mkdirs(arena_cstr(&a, dir), &e), &e);
+        CHECK_OK(file_read(&a, files[i].p, 80 << 20, &bytes, &e), &e);
+        fx_put_file(path.p, bytes);
+    }
 }
