@@ -32,6 +32,8 @@ struct http_request {
     struct str user; // authenticated user, empty: none
 };
 struct str http_header_get(const struct http_request *r, struct str name); // empty: absent
+// True when Accept-Encoding lists the coding, "gzip", and not with quality 0.
+bool http_accepts(const struct http_request *r, struct str coding);
 
 /*
  * Form values of the query string and, for POST, PUT and PATCH of a urlencoded form, of the body;

@@ -271,8 +271,10 @@ static bool quality_is_zero(struct str params)
     return false;
 }
 
-static bool accepts(struct str list, struct str coding)
+bool http_accepts(const struct http_request *r, struct str coding)
 {
+    struct str list = http_header_get(r, STR("Accept-Encoding"));
+
     while (list.n) {
         struct str rest = str_cut(&list, ','), name = str_trim(str_cut(&rest, ';'));
 
@@ -285,16 +287,16 @@ static bool accepts(struct str list, struct str coding)
 // size: of the whole body, or SIZE_MAX while it streams.
 static enum compress_codec choose_codec(struct http_exchange_priv *x, size_t size)
 {
-    struct str list = http_header_get(&x->pub.req, STR("Accept-Encoding"));
+    const struct http_request *r = &x->pub.req;
 
-    if (size < HTTP_COMPRESS_MIN || !list.n || !x->route || x->route->route.no_compress ||
-        x->head_only || !status_has_body(x->status) || has_header(x, STR("Content-Encoding")))
+    if (size < HTTP_COMPRESS_MIN || !x->route || x->route->route.no_compress || x->head_only ||
+        !status_has_body(x->status) || has_header(x, STR("Content-Encoding")))
         return COMPRESS_NONE;
-    if (size >= HTTP_ZSTD_MIN && accepts(list, STR("zstd")))
+    if (size >= HTTP_ZSTD_MIN && http_accepts(r, STR("zstd")))
         return COMPRESS_ZSTD;
-    if (accepts(list, STR("gzip")))
+    if (http_accepts(r, STR("gzip")))
         return COMPRESS_GZIP;
-    return accepts(list, STR("deflate")) ? COMPRESS_DEFLATE : COMPRESS_NONE;
+    return http_accepts(r, STR("deflate")) ? COMPRESS_DEFLATE : COMPRESS_NONE;
 }
 
 static void name_codec(struct http_exchange_priv *x, enum compress_codec c)
