@@ -76,11 +76,19 @@ static void security_headers(struct http_exchange *x)
     http_set_header(x, STR("Referrer-Policy"), STR("same-origin"));
 }
 
+// The asset as the build compressed it, when there is one and the client takes gzip.
+static const struct ui_asset *packed_of(struct http_exchange *x, struct str path)
+{
+    if (!http_accepts(&x->req, STR("gzip")))
+        return NULL;
+    return asset_of(arena_printf(&x->arena, "%.*s.gz", STRF(path)));
+}
+
 static void serve_asset(struct http_exchange *x)
 {
     struct ui_face *f = x->route_ctx;
     struct str path = str_sub(x->req.path, f->prefix.n + 1, x->req.path.n);
-    const struct ui_asset *a = asset_of(path);
+    const struct ui_asset *a = asset_of(path), *packed;
 
     if (!a) {
         http_text(x, 404, STR("404 page not found\n"));
@@ -91,6 +99,12 @@ static void serve_asset(struct http_exchange *x)
     http_set_header(x, STR("Cache-Control"),
                     str_starts(path, STR("assets/")) ? STR("public, max-age=31536000, immutable")
                                                      : STR("no-cache"));
+    http_set_header(x, STR("Vary"), STR("Accept-Encoding"));
+    packed = packed_of(x, path);
+    if (packed) {
+        http_set_header(x, STR("Content-Encoding"), STR("gzip"));
+        a = packed;
+    }
     buf_bytes(http_body(x), a->bytes, a->n);
 }
 

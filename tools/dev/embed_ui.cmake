@@ -1,6 +1,7 @@
 # embed_ui.cmake - writes OUT (an assembler file) and OUT.c (the table) from the files below DIST.
 # Run as: cmake -DDIST=ui/dist -DOUT=build/ui_assets -P embed_ui.cmake. Absent files give an empty table.
 file(GLOB_RECURSE FILES RELATIVE ${DIST} ${DIST}/*)
+list(REMOVE_ITEM FILES manifest.json manifest.json.gz) # for the size check only
 list(SORT FILES)
 set(ASM ".section .rodata\n")
 set(TABLE "#include \"face/ui.h\"\n\n")
