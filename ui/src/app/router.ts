@@ -27,11 +27,14 @@ export const routes: Route[] = [
 
 const base = new URL(document.baseURI).pathname;
 
+/** Addresses that Prometheus or older links use, and the page that answers them here. */
+const elsewhere: Record<string, string> = { "": "query", graph: "query", explore: "query", "metrics-explorer": "query", agent: "targets", "alertmanager-discovery": "status" };
+
 /** Path below the base, without slashes at its ends. */
 function pathOf(url: { pathname: string }): string {
   const p = url.pathname.startsWith(base) ? url.pathname.slice(base.length) : url.pathname;
   const path = p.replace(/^\/+|\/+$/g, "");
-  return path === "" || path === "graph" ? "query" : path;
+  return elsewhere[path] ?? path;
 }
 
 export const place = signal({ path: pathOf(location), search: location.search });

@@ -5,13 +5,22 @@ import { t } from "../i18n/i18n";
 import s from "./input.module.css";
 import type { Editor, Mark } from "./promql";
 
+/**
+ * What others may do to the text. The editor is not told of `text` as it changes: while one types, an older
+ * text would come back after a newer one was written.
+ */
+export interface QueryHandle {
+  insert: (text: string) => void;
+  set: (text: string) => void;
+}
+
 interface Props {
   text: string;
   change: (text: string) => void;
   run: () => void;
   marks: Mark[];
   autofocus: boolean;
-  handle: { current: { insert: (text: string) => void } | null };
+  handle: { current: QueryHandle | null };
 }
 
 /** A query being written: a plain text area at once, the editor when its chunk has come. */
@@ -49,9 +58,9 @@ export function QueryInput(props: Props) {
     };
   }, []);
 
-  useEffect(() => editor.current?.set(props.text), [props.text, rich]);
   useEffect(() => editor.current?.mark(props.marks), [props.marks, rich]);
   props.handle.current = {
+    set: (text) => editor.current?.set(text),
     insert: (text) => {
       if (editor.current) editor.current.insert(text);
       else props.change(props.text + text);

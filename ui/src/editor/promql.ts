@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The PromQL editor: CodeMirror with highlighting, completion from the server and checks while typing.
 // A lazy chunk: QueryInput shows a plain text area until it is here.
-import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap, completionStatus, acceptCompletion,
+import { autocompletion, closeBrackets, closeBracketsKeymap, completionKeymap, completionStatus, acceptCompletion, selectedCompletion,
   type CompletionContext, type CompletionResult } from "@codemirror/autocomplete";
 import { defaultKeymap, history, historyKeymap, insertNewlineAndIndent } from "@codemirror/commands";
 import { bracketMatching, HighlightStyle, indentOnInput, syntaxHighlighting } from "@codemirror/language";
@@ -80,7 +80,11 @@ function pastSource(past: () => string[]) {
 export function makeEditor(o: EditorOptions): Editor {
   const promql = new PromQLExtension().setComplete({ remote: { url: o.base, cache: { maxAge: 120_000 } }, maxMetricsMetadata: 20_000 });
   const run = (view: EditorView) => {
-    if (completionStatus(view.state) === "active" && acceptCompletion(view)) return true;
+    // A list in sight takes the key, even while another source is still asked, and in its first milliseconds.
+    if (selectedCompletion(view.state)) {
+      acceptCompletion(view);
+      return true;
+    }
     o.run();
     return true;
   };

@@ -46,7 +46,7 @@ function AlertTable({ alerts }: { alerts: Alert[] }) {
               <tr key={i}>
                 <td>
                   <LabelSet labels={a.labels} hide={(k) => k === "alertname"} />
-                  {Object.keys(a.annotations).length > 0 && <dl class={s["ann"]}>{Object.entries(a.annotations).map(([k, v]) => [<dt key={k}>{k}</dt>, <dd key={`${k}=`}>{v}</dd>])}</dl>}
+                  {Object.keys(a.annotations).length > 0 && <dl class={s["ann"]}>{Object.entries(a.annotations).map(([k, v]) => [<dt key={k}>{k}</dt>, <dd key={`${k}=`}>{/^https?:\/\/\S+$/.test(v) ? <a href={v} target="_blank" rel="noopener noreferrer">{v}</a> : v}</dd>])}</dl>}
                 </td>
                 <td><Badge state={look[st]}>{t(word[st])}</Badge></td>
                 <td><When at={a.activeAt} /></td>

@@ -24,7 +24,7 @@ function Top({ title, column, rows, show = count, query }: { title: Key; column:
               <tr key={r.name}>
                 <td class="mono breaks"><a href={`query?${new URLSearchParams({ "g0.expr": query(r.name), "g0.tab": "table" })}`}>{r.name}</a></td>
                 <td class="num">{show(r.value)}</td>
-                <td style={{ width: "28%", verticalAlign: "middle" }}><span class="bar"><i style={{ width: `${(100 * r.value) / top}%` }} /></span></td>
+                <td style={{ width: "20%", verticalAlign: "middle" }}><span class="bar"><i style={{ width: `${(100 * r.value) / top}%` }} /></span></td>
               </tr>
             ))}
           </tbody>

@@ -26,12 +26,13 @@ export function lonely(values: ArrayLike<number | null | undefined>): number[] {
   return out;
 }
 
-/** Sums the shown series from the first up; a gap adds nothing. */
+/** Sums the shown series from the first up; a gap adds nothing, and where all have a gap so has the stack. */
 export function stack(data: PlotData, shown: boolean[]): (number | null)[][] {
-  const sum = new Array<number>(data.times.length).fill(0);
-  return data.series.map((s, k) =>
-    shown[k] ? s.values.map((v, i) => (v == null ? (k === 0 ? null : sum[i]!) : (sum[i]! += v))) : s.values,
-  );
+  const n = data.times.length;
+  const on = data.series.filter((_, k) => shown[k]);
+  const some = Array.from({ length: n }, (_, i) => on.some((s) => s.values[i] != null));
+  const sum = new Array<number>(n).fill(0);
+  return data.series.map((s, k) => (shown[k] ? s.values.map((v, i) => (some[i] ? (sum[i]! += v ?? 0) : null)) : s.values));
 }
 
 function bandsOf(shown: boolean[]): uPlot.Band[] {

@@ -40,8 +40,8 @@ export function humanSeconds(s: number): string {
   if (!Number.isFinite(s)) return "—";
   if (s === 0) return "0s";
   if (s < 0.001) return `${(s * 1e6).toFixed(0)}µs`;
-  if (s < 1) return `${(s * 1000).toPrecision(3).replace(/\.?0+$/, "")}ms`;
-  if (s < 60) return `${s.toPrecision(3).replace(/\.?0+$/, "")}s`;
+  if (s < 1) return `${Number((s * 1000).toPrecision(3))}ms`;
+  if (s < 60) return `${Number(s.toPrecision(3))}s`;
   const units: [string, number][] = [["d", 86400], ["h", 3600], ["m", 60], ["s", 1]];
   const first = units.findIndex(([, n]) => s >= n);
   return units.slice(first, first + 2).map(([u, n], i) => `${Math.floor(i ? (s % units[first]![1]) / n : s / n)}${u}`)

@@ -3,6 +3,7 @@
 import { useLoad } from "../../data/load";
 import { ApiError, call } from "../../data/client";
 import { t, tn } from "../../i18n/i18n";
+import { formatDuration } from "../../time/time";
 import s from "./query.module.css";
 
 interface Node {
@@ -20,9 +21,21 @@ interface Node {
   without?: boolean;
   matchers?: { name: string; type: string; value: string }[];
   range?: number;
+  offset?: number;
+  bool?: boolean;
+  matching?: { card: string; labels: string[] | null; on: boolean; include: string[] | null } | null;
 }
 
 const childrenOf = (n: Node): Node[] => [n.param, n.lhs, n.rhs, n.expr, ...(n.args ?? [])].filter((x): x is Node => !!x);
+
+function matchingOf(n: Node): string {
+  const m = n.matching;
+  if (!m) return "";
+  const labels = m.labels ?? [];
+  const on = m.on || labels.length ? ` ${m.on ? "on" : "ignoring"} (${labels.join(", ")})` : "";
+  const side = m.card === "many-to-one" ? "group_left" : m.card === "one-to-many" ? "group_right" : "";
+  return `${on}${side ? ` ${side} (${(m.include ?? []).join(", ")})` : ""}`;
+}
 
 /** The word that a node adds to its children. */
 function headOf(n: Node): string {
@@ -30,7 +43,7 @@ function headOf(n: Node): string {
     case "aggregation":
       return `${n.op}${n.grouping?.length || n.without ? ` ${n.without ? "without" : "by"} (${(n.grouping ?? []).join(", ")})` : ""} (…)`;
     case "binaryExpr":
-      return `… ${n.op} …`;
+      return `… ${n.op}${n.bool ? " bool" : ""}${matchingOf(n)} …`;
     case "call":
       return `${n.func?.name}(…)`;
     case "unaryExpr":
@@ -46,7 +59,7 @@ function headOf(n: Node): string {
     case "vectorSelector":
     case "matrixSelector": {
       const rest = (n.matchers ?? []).filter((m) => m.name !== "__name__" || m.value !== n.name).map((m) => `${m.name}${m.type}${JSON.stringify(m.value)}`);
-      return `${n.name ?? ""}${rest.length ? `{${rest.join(", ")}}` : ""}${n.range ? `[${n.range / 1000}s]` : ""}`;
+      return `${n.name ?? ""}${rest.length ? `{${rest.join(", ")}}` : ""}${n.range ? `[${formatDuration(n.range)}]` : ""}${n.offset ? ` offset ${formatDuration(n.offset)}` : ""}`;
     }
     default:
       return n.type;
@@ -55,7 +68,7 @@ function headOf(n: Node): string {
 
 function SeriesCount({ node }: { node: Node }) {
   const found = useLoad(async (signal) => {
-    const text = headOf({ ...node, type: "vectorSelector", range: 0 });
+    const text = headOf({ ...node, type: "vectorSelector", range: 0, offset: 0 });
     const a = await call<{ result: { value: [number, string] }[] }>("query", { query: `count(${text})` }, { signal });
     return Number(a.data.result[0]?.value[1] ?? 0);
   }, []);

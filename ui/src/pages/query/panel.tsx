@@ -6,7 +6,7 @@ import { copy } from "../../app/toast";
 import { PickDialog } from "../../components/picklist";
 import { curlOf, offsetOf, positionOf } from "../../data/client";
 import { bytes, short } from "../../data/format";
-import { QueryInput } from "../../editor/input";
+import { QueryInput, type QueryHandle } from "../../editor/input";
 import type { Mark } from "../../editor/promql";
 import { count, t, tn } from "../../i18n/i18n";
 import { formatDuration, humanSeconds } from "../../time/time";
@@ -116,17 +116,34 @@ function Start({ prefer }: { prefer: (expr: string) => void }) {
   );
 }
 
+/** On when something is busy for a second: quick answers do not make buttons flicker. */
+function useSlow(busy: boolean): boolean {
+  const [slow, setSlow] = useState(false);
+  useEffect(() => {
+    setSlow(false);
+    if (!busy) return;
+    const timer = setTimeout(() => setSlow(true), 1000);
+    return () => clearTimeout(timer);
+  }, [busy]);
+  return slow && busy;
+}
+
 export function PanelView({ panel, tick, first, only, change, copyOf, remove }: Props) {
   const [draft, setDraft] = useState(panel.expr);
   const [open, setOpen] = useState<"" | "metrics" | "history">("");
   const [nudge, setNudge] = useState(0);
-  const input = useRef<{ insert: (text: string) => void }>(null);
+  const input = useRef<QueryHandle>(null);
   const run = useRun(panel, tick, nudge);
   const marks = useMemo(() => (draft === panel.expr ? marksOf(panel.expr, run) : []), [draft, panel.expr, run.error, run.result]);
-  useEffect(() => setDraft(panel.expr), [panel.expr]);
+  const slow = useSlow(run.busy);
+  const write = (expr: string) => {
+    setDraft(expr);
+    input.current?.set(expr);
+  };
+  useEffect(() => write(panel.expr), [panel.expr]);
 
   const execute = (expr = draft) => {
-    setDraft(expr);
+    write(expr);
     if (expr === panel.expr) setNudge((n) => n + 1);
     else change({ expr });
   };
@@ -136,7 +153,7 @@ export function PanelView({ panel, tick, first, only, change, copyOf, remove }: 
         <QueryInput text={draft} change={setDraft} run={() => execute()} marks={marks} autofocus={first && !panel.expr} handle={input} />
         <button class="btn ghost icon" title={t("query.history")} aria-label={t("query.history")} onClick={() => setOpen("history")}><Icon name="clock" /></button>
         <button class="btn ghost icon" title={t("query.browse")} aria-label={t("query.browse")} onClick={() => setOpen("metrics")}><Icon name="book" /></button>
-        {run.busy
+        {slow
           ? <button class="btn" onClick={run.cancel}>{t("common.cancel")}</button>
           : <button class="btn primary" onClick={() => execute()}>{t("query.run")}</button>}
         {!(only && !panel.expr) && <button class="btn ghost icon" title={t("query.remove")} aria-label={t("query.remove")} onClick={remove}><Icon name="close" /></button>}
