@@ -8,6 +8,7 @@ PACKAGES_OPTIONAL="ccache libmimalloc-dev"
 PACKAGES_TEST="libcmocka-dev curl python3 mold clang-14 libclang-rt-14-dev libfuzzer-14-dev clang-format-14
   prometheus prometheus-node-exporter"
 PACKAGES_UI="nodejs npm"
+PACKAGES_BROWSER="chromium" # drives the pages in ./test ui
 
 say() { printf '%s\n' "$*"; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
@@ -76,7 +77,7 @@ build_ui() {
     (cd "$TOP/ui" && npm ci --no-audit --no-fund >"$BUILD/npm.log" 2>&1) || { tail -20 "$BUILD/npm.log" >&2; die "npm ci failed"; }
     touch "$stamp"
   fi
-  if [ ! -f "$TOP/ui/dist/index.html" ] || [ -n "$(find "$TOP/ui/src" "$TOP/ui/index.html" "$TOP/ui/package.json" -newer "$TOP/ui/dist/index.html" -print -quit 2>/dev/null)" ]; then
+  if [ ! -f "$TOP/ui/dist/index.html" ] || [ -n "$(find "$TOP/ui/src" "$TOP/ui/public" "$TOP/ui/scripts" "$TOP/ui/index.html" "$TOP/ui/vite.config.ts" "$TOP/ui/package-lock.json" -newer "$TOP/ui/dist/index.html" -print -quit 2>/dev/null)" ]; then
     say "building the UI"
     (cd "$TOP/ui" && npm run -s build >"$BUILD/ui.log" 2>&1) || { tail -30 "$BUILD/ui.log" >&2; die "building the UI failed"; }
   fi
