@@ -7,12 +7,14 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { FAULTS_MAX = 64 };
 
 struct fault {
     char name[48];
+    unsigned delay_ms;
     unsigned left; // passes until it fires; 0: spent or only counting
     enum fault_action action;
     uint64_t passes;
@@ -55,6 +57,16 @@ void fault_at(const char *name, unsigned nth)
     fault_set(name, nth, FAULT_EIO);
 }
 
+void fault_delay(const char *name, unsigned delay_ms)
+{
+    pthread_mutex_lock(&faults.mu);
+    struct fault *f = fault_locked(name, true);
+    assert(f);
+    f->delay_ms = delay_ms;
+    atomic_store_explicit(&faults.armed, true, memory_order_relaxed);
+    pthread_mutex_unlock(&faults.mu);
+}
+
 void fault_clear(void)
 {
     pthread_mutex_lock(&faults.mu);
@@ -65,7 +77,7 @@ void fault_clear(void)
 
 void fault_from_env(void)
 {
-    const char *env = getenv("VIGIE_FAULT"); // name:nth[:kill|nospace]
+    const char *env = getenv("VIGIE_FAULT"); // name:nth[:kill|nospace], name:ms:delay
     struct str rest = str_c(env), name = str_cut(&rest, ':'), nth = str_cut(&rest, ':');
     char text[48];
     uint64_t n;
@@ -74,6 +86,10 @@ void fault_from_env(void)
         return;
     memcpy(text, name.p, name.n);
     text[name.n] = 0;
+    if (str_eq(rest, STR("delay"))) {
+        fault_delay(text, (unsigned)n);
+        return;
+    }
     fault_set(text, (unsigned)n,
               str_eq(rest, STR("kill"))      ? FAULT_KILL
               : str_eq(rest, STR("nospace")) ? FAULT_ENOSPC
@@ -90,7 +106,10 @@ bool fault_hit(const char *name)
     enum fault_action action = f ? f->action : FAULT_EIO;
     if (f)
         f->passes++;
+    unsigned delay_ms = f ? f->delay_ms : 0;
     pthread_mutex_unlock(&faults.mu);
+    if (delay_ms)
+        nanosleep(&(struct timespec){ delay_ms / 1000, (long)(delay_ms % 1000) * 1000000 }, NULL);
     if (fires && action == FAULT_KILL)
         kill(getpid(), SIGKILL);
     if (fires)

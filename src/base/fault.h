@@ -3,6 +3,7 @@
  *
  *   fault_at("rowlog.write", 3)            the third pass from now fails with EIO
  *   VIGIE_FAULT=rowlog.write:3:kill        the same from outside: SIGKILL at that point
+ *   fault_delay("rowlog.write", 200)       each pass takes 200 ms: a slow disk; VIGIE_FAULT=…:200:delay
  *
  * Off (one relaxed load per pass) unless a fault is set.
  */
@@ -13,6 +14,7 @@
 enum fault_action { FAULT_EIO, FAULT_ENOSPC, FAULT_KILL };
 void fault_at(const char *name, unsigned nth); // FAULT_EIO
 void fault_set(const char *name, unsigned nth, enum fault_action action);
+void fault_delay(const char *name, unsigned delay_ms); // of each pass, besides a failure; 0: none
 void fault_clear(void);
 void fault_from_env(void); // reads VIGIE_FAULT; called by app/
 // Passes the point: true = fail now, with errno set. A kill does not return.

@@ -46,7 +46,7 @@ static void keep_reserve(struct metrics *m, bool full, uint64_t left)
             log_warn("metrics", "reserve is not given up", KV_ERR(&e));
         return;
     }
-    if (left < 2 * DISK_MIN_BYTES || file_exists(buf_cstr(&path)))
+    if (m->o.no_background || left < 2 * DISK_MIN_BYTES || file_exists(buf_cstr(&path)))
         return;
     fd = open(path.p, O_RDWR | O_CREAT | O_CLOEXEC, 0640);
     if (fd >= 0 && fallocate(fd, 0, 0, (off_t)DISK_RESERVE_BYTES) != 0)
