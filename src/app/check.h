@@ -12,13 +12,14 @@
 #include "config/rules.h"
 
 struct check_options {
-    bool promtool;        // the manner
-    bool syntax_only;     // config: look at no other file
-    bool agent;           // config: the subset for agent mode
-    bool lint_duplicates; // rules that make the same series
-    bool fatal;           // lint problems are failures: exit 3
-    bool ignore_unknown;  // unknown keys in rule files
-    int64_t lookback_ms;  // lint: scrape intervals must be below; 0: no matter
+    bool promtool;                // the manner
+    bool syntax_only;             // config: look at no other file
+    bool agent;                   // config: the subset for agent mode
+    bool lint_duplicates;         // rules that make the same series
+    bool fatal;                   // lint problems are failures: exit 3
+    bool ignore_unknown;          // unknown keys in rule files
+    struct promql_options syntax; // parts of PromQL that are off
+    int64_t lookback_ms;          // lint: scrape intervals must be below; 0: no matter
 };
 // Reads --lint, --lint-fatal, --ignore-unknown-fields of the command at hand; says unknown words.
 void check_options_read(struct check_options *o, const struct cli *c, bool config);

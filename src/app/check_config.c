@@ -40,6 +40,8 @@ static struct str without_line(struct str text)
 {
     size_t colon = str_find(text, STR(": "));
 
+    if (str_starts(text, STR("yaml: ")))
+        return without_line(str_sub(text, 6, text.n));
     if (!str_starts(text, STR("line ")) || colon == STR_NPOS)
         return text;
     return str_sub(text, colon + 2, text.n);
@@ -59,7 +61,8 @@ void check_show_config_error(const struct prom_config *c, const char *path, cons
     if (str_starts(text, prefix) && str_starts(str_sub(text, prefix.n, text.n), str_c(path)))
         text = str_sub(text, prefix.n + strlen(path) + 2, text.n);
     if (e->pos.line)
-        fprintf(stderr, "%s:%u:%u: %.*s\n", path, e->pos.line, e->pos.col, STRF(text));
+        fprintf(stderr, "%s:%u:%u: %.*s\n", path, e->pos.line, e->pos.col,
+                STRF(without_line(text)));
     else
         fprintf(stderr, "%s: %.*s\n", path, STRF(text));
 }
@@ -394,6 +397,9 @@ int check_web_config(const struct check_options *o, struct cli_list files)
             fprintf(stderr, "%s FAILED: %.*s\n", path, STRF(without_place(str_c(e.text), path)));
         else if (ok)
             printf("%s: ok, %zu users, %s\n", path, w->user_count, w->tls ? "TLS" : "no TLS");
+        else if (e.pos.line)
+            fprintf(stderr, "%s:%u:%u: %.*s\n", path, e.pos.line, e.pos.col,
+                    STRF(without_place(str_c(e.text), path)));
         else
             fprintf(stderr, "%s\n", e.text);
     }

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "app/tools_promql.h"
 #include "base/sort.h"
 #include "base/time.h"
 
@@ -29,6 +30,7 @@ void check_options_read(struct check_options *o, const struct cli *c, bool confi
     int64_t lookback_ms = config ? cli_ns(c, "query.lookback-delta") / NS_MS : 0;
     bool none = false;
 
+    o->syntax = tools_promql_syntax(c);
     o->fatal = cli_bool(c, "lint-fatal");
     o->ignore_unknown = cli_bool(c, "ignore-unknown-fields");
     while (rest.p) {
@@ -104,7 +106,8 @@ static void show_duplicates(const struct check_options *o, const char *path, str
         OWNED(buf_fini) struct buf b = { 0 };
         struct made *m = &dup.v[i];
         if (!o->promtool) {
-            buf_labels(&b, m->labels);
+            if (m->labels.n)
+                buf_labels(&b, m->labels);
             fprintf(stderr,
                     "%s:%u:%u: lint: another rule of this file makes %.*s%.*s, too; give one of "
                     "them another label\n",
@@ -181,7 +184,7 @@ static struct check_result check_parsed(const struct check_options *o, const cha
 
 struct check_result check_rule_files(const struct check_options *o, struct cli_list files)
 {
-    struct rule_file_options options = { .ignore_unknown = o->ignore_unknown };
+    struct rule_file_options options = { .ignore_unknown = o->ignore_unknown, .syntax = o->syntax };
     struct check_result all = { 0 };
 
     for (size_t i = 0; i < files.n; i++) {
@@ -200,7 +203,7 @@ struct check_result check_rule_files(const struct check_options *o, struct cli_l
 static int check_stdin(const struct check_options *o)
 {
     OWNED(rule_file_free) struct rule_file *f = NULL;
-    struct rule_file_options options = { .ignore_unknown = o->ignore_unknown };
+    struct rule_file_options options = { .ignore_unknown = o->ignore_unknown, .syntax = o->syntax };
     OWNED(buf_fini) struct buf text = { 0 };
     struct err e = { 0 };
     ssize_t n;

@@ -10,6 +10,7 @@
 
 #include "app/check.h"
 #include "app/test_rules_priv.h"
+#include "app/tools_promql.h"
 #include "base/num.h"
 #include "base/sort.h"
 #include "base/time.h"
@@ -121,7 +122,8 @@ static struct labels labels_of_map(struct arena *a, const struct conf_map *map)
 
 static bool load_rules(struct runner *r)
 {
-    struct rule_file_options o = { .ignore_unknown = cli_bool(r->c, "ignore-unknown-fields") };
+    struct rule_file_options o = { .ignore_unknown = cli_bool(r->c, "ignore-unknown-fields"),
+                                   .syntax = tools_promql_syntax(r->c) };
 
     for (size_t i = 0; i < r->rule_files.n; i++) {
         struct rule_file *f = NULL;
@@ -538,7 +540,9 @@ static void run_group(struct runner *r, struct test_group *test, size_t index)
     g.live = (struct live){ .arena = r->arena,
                             .memory = memory,
                             .engine = { .subquery_step_ms = g.interval_ms,
-                                        .early_name_removal = true },
+                                        .early_name_removal = !tools_has_feature(
+                                            r->c, "promql-delayed-name-removal"),
+                                        .syntax = tools_promql_syntax(r->c) },
                             .test = test };
     if (load_series(&g) && (r->loaded.n || load_rules(r))) {
         add_groups(&g);

@@ -4,7 +4,31 @@
 
 #include <stdio.h>
 
-#include "lang/promql.h"
+bool tools_has_feature(const struct cli *c, const char *name)
+{
+    struct cli_list all = cli_has(c, "enable-feature") ? cli_all(c, "enable-feature")
+                                                       : (struct cli_list){ 0 };
+
+    for (size_t i = 0; i < all.n; i++) {
+        struct str rest = all.v[i];
+        while (rest.p)
+            if (str_eq_c(str_cut(&rest, ','), name))
+                return true;
+    }
+    return false;
+}
+
+struct promql_options tools_promql_syntax(const struct cli *c)
+{
+    struct promql_options o = { 0 };
+
+    if (!c->app->kingpin)
+        return o;
+    o.no_experimental_functions = !tools_has_feature(c, "promql-experimental-functions");
+    o.no_extended_selectors = !tools_has_feature(c, "promql-extended-range-selectors");
+    o.no_fill_modifiers = !tools_has_feature(c, "promql-binop-fill-modifiers");
+    return o;
+}
 
 struct edit {
     struct arena *arena;
@@ -56,6 +80,7 @@ static int rewrite(const struct cli *c, void (*visit)(void *ctx, struct promql_n
 {
     OWNED(promql_fini) struct promql q = { 0 };
     OWNED(buf_fini) struct buf b = { 0 };
+    struct promql_options syntax = tools_promql_syntax(c);
     struct err e = { 0 };
 
     if (c->app->kingpin && !cli_bool(c, "experimental")) {
@@ -63,7 +88,7 @@ static int rewrite(const struct cli *c, void (*visit)(void *ctx, struct promql_n
                         "set.\n");
         return 1;
     }
-    if (!promql_parse(c->arena, cli_text(c, "query"), &q, &e)) {
+    if (!promql_parse_with(c->arena, cli_text(c, "query"), &syntax, &q, &e)) {
         if (q.error_count)
             promql_print_error(&b, &q, 0);
         else

@@ -9,6 +9,8 @@
 #include "app/tools.h"
 #include "app/tools_promql.h"
 #include "app/tools_push.h"
+#include "base/file.h"
+#include "codec/expo.h"
 
 #define HTTP_CONFIG                                                                   \
     CLI_OPTION("http.config.file", CLI_FILE, NULL,                                    \
@@ -232,6 +234,32 @@ static int run_tsdb_list(const struct cli *c)
     return refuse_tsdb(c);
 }
 
+// Says what is wrong with the input before what is wrong with the wish.
+static bool check_import_file(const struct cli *c, struct str path)
+{
+    OWNED(expo_free) struct expo *x = expo_new();
+    struct expo_options o = { .format = EXPO_OPENMETRICS };
+    struct expo_event ev;
+    struct err e = { 0 };
+    struct str text;
+    int got;
+
+    if (!file_read(c->arena, path.p, 1 << 30, &text, &e)) {
+        fprintf(stderr, "%s\n", e.text);
+        return false;
+    }
+    expo_start(x, &o, text);
+    while ((got = expo_next(x, &ev, &e)) > 0)
+        if (ev.kind == EXPO_SAMPLE && !ev.has_time) {
+            fprintf(stderr,
+                    "getting min and max timestamp: expected timestamp for series got none\n");
+            return false;
+        }
+    if (got < 0)
+        fprintf(stderr, "getting min and max timestamp: next: %s\n", e.text);
+    return got == 0;
+}
+
 static int run_tsdb_import(const struct cli *c)
 {
     struct str file = cli_text(c, "input file");
@@ -241,7 +269,7 @@ static int run_tsdb_import(const struct cli *c)
         fprintf(stderr, "stat %.*s: no such file or directory\n", STRF(file));
         return 1;
     }
-    return refuse_tsdb(c);
+    return check_import_file(c, file) ? refuse_tsdb(c) : 1;
 }
 
 static int refuse_debug(const struct cli *c)

@@ -173,7 +173,7 @@ static void check_expr(struct rule_reader *r, struct rule *rule, size_t index)
         return;
     }
     r->file->query_count = index + 1;
-    if (promql_parse(&r->file->arena, rule->expr, q, &e)) {
+    if (promql_parse_with(&r->file->arena, rule->expr, &r->options->syntax, q, &e)) {
         rule->query = q;
         return;
     }
@@ -334,8 +334,10 @@ static void add_read_error(struct rule_reader *r, const struct conf_reader *conf
     OWNED(buf_fini) struct buf all = { 0 };
 
     if (!conf->problems.n) {
-        struct str text = arena_str(&r->file->arena, str_c(e->text));
-        add_problem(r, e->pos, text);
+        struct str text = arena_str(&r->file->arena, str_c(e->text)), plain = text;
+        if (str_starts(text, STR("yaml: line ")))
+            plain = str_sub(text, str_find(str_sub(text, 6, text.n), STR(": ")) + 8, text.n);
+        add_problem(r, e->pos, plain)->upstream = text;
         add_problem(r, e->pos, STR_NONE)->upstream = text;
         return;
     }

@@ -56,8 +56,9 @@ struct rule_file {
 };
 
 struct rule_file_options {
-    bool ignore_unknown; // keys that nobody knows
-    bool legacy_names;   // label names of the old alphabet only
+    bool ignore_unknown;          // keys that nobody knows
+    bool legacy_names;            // label names of the old alphabet only
+    struct promql_options syntax; // parts of the language that are off
 };
 
 /*

@@ -112,6 +112,45 @@ def compare(record, got, base):
     return out
 
 
+# Our own manner: command line, exit code, and what standard error and output must hold.
+OWN = [
+    (['check', 'config', 'prom_unknown_key.yml'], 1, 'prom_unknown_key.yml:1:32: field foo not found'),
+    (['check', 'config', 'prom_ok.yml'], 0, 'prom_ok.yml: ok, 1 scrape jobs, 1 rule files'),
+    (['check', 'rules', 'rules_bad_expr.yml'], 1, 'rules_bad_expr.yml:5:30: group "g", rule 1, "a:b": unclosed'),
+    (['check', 'rules', 'rules_unknown.yml'], 1, 'did you mean "for"?'),
+    (['check', 'rules', '--lint-fatal', 'rules_dup_rule.yml'], 3, 'rules_dup_rule.yml:6:9: lint: '),
+    (['check', 'web-config', 'web_bad.yml'], 1, 'web_bad.yml:1:20: missing one of key or key_file'),
+    (['check', 'confgi'], 2, 'did you mean "config"?'),
+    (['check', 'config', '--lintt', 'x'], 2, 'did you mean --lint?'),
+    (['check', '--help'], 0, 'vigie check config FILE...'),
+    (['query', '--help'], 0, 'vigie query instant EXPR'),
+    (['query', 'instant', 'up', '--server=http://127.0.0.1:1'], 1, 'connection refused'),
+    (['promtool', 'check', 'rules', 'rules_ok.yml'], 0, '  SUCCESS: 2 rules found'),
+    (['test', 'rules', 'test_ok.yml'], 0, 'SUCCESS'),
+    (['promql', 'format', 'sum(up)by(job)'], 0, 'sum by (job) (up)'),
+]
+
+
+def check_own(vigie, cwd):
+    for argv, code, part in OWN:
+        p = subprocess.run([vigie, *argv], cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, timeout=120,
+                           check=False)
+        text = (p.stdout + p.stderr).decode('utf-8', 'replace')
+        bad = [] if p.returncode == code and part in text else [f'  exit {p.returncode}: {text}']
+        yield 'vigie ' + ' '.join(argv), bad
+
+
+def check_unit_tests(program, folder):
+    """Exit codes of the unit-test files of promtool."""
+    for case in json.load(open(folder / 'unit_test_results.json'))['cases']:
+        argv = [program, 'test', 'rules'] + [f'--run={r}' for r in case.get('run', [])]
+        if case.get('ignore_unknown_fields'):
+            argv.append('--ignore-unknown-fields')
+        p = subprocess.run(argv + [case['file']], cwd=folder, capture_output=True, timeout=300, check=False)
+        bad = [] if p.returncode == case['exit'] else [f'  exit {p.returncode}: {p.stderr.decode()}']
+        yield f"test rules {case['file']} {case.get('run', '')}", bad
+
+
 def not_done(record_id):
     return next((why for pattern, why in NOT_DONE if re.search(pattern, record_id)), None)
 
@@ -161,6 +200,15 @@ def main():
                     passed += 1
                     if args.v:
                         print('ok', r['id'])
+            vigie = pathlib.Path(args.vigie).resolve()
+            more = list(check_own(vigie, tmp / 'files')) if not args.only else []
+            if not args.only:
+                more += check_unit_tests(program, corpus / 'config' / 'promtool')
+            for name, bad in more:
+                passed += not bad
+                failed += bool(bad)
+                if bad or args.v:
+                    print('FAIL' if bad else 'ok', name, *bad)
         finally:
             if server:
                 server.stop()
