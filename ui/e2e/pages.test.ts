@@ -210,7 +210,7 @@ describe.skipIf(!vigie || !browserHere)("the pages", () => {
   });
 
   test("every page fits a phone, in both themes and languages, without a complaint", async () => {
-    const titles: [string, string][] = [["query", "Graphe"], ["alerts", "Alertes"], ["targets", "Cibles"], ["rules", "Règles"], ["service-discovery", "Découverte de services"], ["status", "Exécution et version"], ["tsdb-status", "État de la TSDB"], ["flags", "Options de lancement"], ["config", "Configuration"]];
+    const titles: [string, string][] = [["query", "Graphe"], ["alerts", "Alertes"], ["targets", "Cibles"], ["rules", "Règles"], ["service-discovery", "Découverte"], ["status", "Exécution et version"], ["tsdb-status", "État de la TSDB"], ["flags", "Options de lancement"], ["config", "Configuration"]];
     const page = await open("/query", { width: 390, dark: true, locale: "fr-FR" });
     for (const [path, title] of titles) {
       await page.goto(`${server.url}/${path}`);

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import { offsetOf, positionOf } from "../src/data/client";
 import { bytes, short } from "../src/data/format";
-import { seriesText } from "../src/data/prom";
+import { distinctLabels, seriesText } from "../src/data/prom";
 import { toColumns, toCsv } from "../src/pages/query/columns";
 import { distance, metricsIn, nearest } from "../src/pages/query/hints";
 import { slots, SLOTS } from "../src/plot/palette";
@@ -27,6 +27,11 @@ test("series are written so that PromQL reads them", () => {
   expect(seriesText({ __name__: "up" })).toBe("up");
   expect(seriesText({})).toBe("{}");
   expect(seriesText({ __name__: "my.metric", "k.8s": "v" })).toBe('{"my.metric", "k.8s"="v"}');
+});
+
+test("what series share is left out", () => {
+  expect(distinctLabels([{ a: "1", b: "x" }, { a: "1", b: "y" }, { a: "1" }])).toEqual([{ b: "x" }, { b: "y" }, {}]);
+  expect(distinctLabels([{ a: "1" }])).toEqual([{ a: "1" }]);
 });
 
 test("columns: gaps, NaN and infinities are gaps; histograms are counted", () => {

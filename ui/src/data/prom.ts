@@ -104,6 +104,14 @@ export interface TsdbStatus {
   seriesCountByLabelValuePair: NameValue[];
 }
 
+/** The series without the labels that all of them share: what tells them apart in little room. */
+export function distinctLabels(all: Labels[]): Labels[] {
+  const [first, ...rest] = all;
+  if (!first || !rest.length) return all;
+  const shared = new Set(Object.keys(first).filter((k) => rest.every((l) => l[k] === first[k])));
+  return all.map((l) => Object.fromEntries(Object.entries(l).filter(([k]) => !shared.has(k))));
+}
+
 /** Writes a series as PromQL would select it: name{a="b"}. Names outside the classic set are quoted. */
 export function seriesText(labels: Labels): string {
   const plain = (s: string) => /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(s);

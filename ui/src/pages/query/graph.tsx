@@ -5,6 +5,7 @@ import { dark, prefs } from "../../app/prefs";
 import { SeriesName } from "../../components/series";
 import { useVirtual } from "../../components/virtual";
 import { short } from "../../data/format";
+import { distinctLabels, seriesText } from "../../data/prom";
 import { t, tn } from "../../i18n/i18n";
 import { colorOf, slots, SLOTS } from "../../plot/palette";
 import type { Plot, PlotCursor, PlotData } from "../../plot/plot";
@@ -39,7 +40,7 @@ function lastOf(values: (number | null)[], index: number): number | null {
   return null;
 }
 
-function Tip({ c, cursor, colors, shown, pinned, utc, width }: { c: Columns; cursor: PlotCursor; colors: string[]; shown: boolean[]; pinned: boolean; utc: boolean; width: number }) {
+function Tip({ c, brief, cursor, colors, shown, pinned, utc, width }: { c: Columns; brief: string[]; cursor: PlotCursor; colors: string[]; shown: boolean[]; pinned: boolean; utc: boolean; width: number }) {
   const rows = c.values
     .map((v, k) => ({ k, v: v[cursor.index] ?? null }))
     .filter((r): r is { k: number; v: number } => r.v !== null && (shown[r.k] ?? true))
@@ -57,7 +58,7 @@ function Tip({ c, cursor, colors, shown, pinned, utc, width }: { c: Columns; cur
           {some.map(({ k, v }) => (
             <tr key={k} class={k === cursor.near ? s["near"] : ""}>
               <td><span class={s["swatch"]} style={{ background: colors[k] }} /></td>
-              <td class="mono">{k === cursor.near || pinned ? c.names[k] : c.names[k]!.length > 70 ? `${c.names[k]!.slice(0, 69)}…` : c.names[k]}</td>
+              <td class="mono">{k === cursor.near || pinned ? c.names[k] : brief[k]}</td>
               <td>{short(v)}</td>
             </tr>
           ))}
@@ -158,6 +159,7 @@ export function Graph({ panel, result, change }: { panel: Panel; result: Result;
     if (width) plot.current?.size(width, height);
   }, [width, height]);
 
+  const brief = useMemo(() => distinctLabels(c.rows.map((r) => r.metric)).map(seriesText), [c]);
   const about = useMemo(() => summary(c, utc), [c, utc]);
   const walk = (e: KeyboardEvent) => {
     const step = e.key === "ArrowRight" ? 1 : e.key === "ArrowLeft" ? -1 : 0;
@@ -171,7 +173,7 @@ export function Graph({ panel, result, change }: { panel: Panel; result: Result;
     <div>
       <div class={s["chart"]} onPointerLeave={() => pinned || setCursor(null)}>
         <div class={s["canvas"]} ref={host} style={{ height: `${height}px` }} role="img" tabIndex={0} aria-label={about} onKeyDown={walk} onBlur={() => setCursor(null)} />
-        {cursor && c.times[cursor.index] !== undefined && <Tip c={c} cursor={cursor} colors={colors} shown={shown} pinned={pinned} utc={utc} width={width} />}
+        {cursor && c.times[cursor.index] !== undefined && <Tip c={c} brief={brief} cursor={cursor} colors={colors} shown={shown} pinned={pinned} utc={utc} width={width} />}
       </div>
       {c.histograms > 0 && <div class="note">{tn("graph.histograms", c.histograms)}</div>}
       <Legend c={c} colors={colors} dashed={slot.map((x) => x >= SLOTS)} shown={shown} set={set} focus={(k) => plot.current?.focus(k)} />
