@@ -47,6 +47,11 @@ struct http_form {
 };
 MUST_CHECK bool http_form_parse(struct arena *a, const struct http_request *r,
                                 struct http_form *out, struct err *e);
+/*
+ * Adds the plain fields of a multipart/form-data body behind what *out has, as r.FormValue and
+ * r.ParseMultipartForm do; files are left out. Nothing when the body is no such form or malformed.
+ */
+void http_form_add_multipart(struct arena *a, const struct http_request *r, struct http_form *out);
 // Value of a key (first), STR_NONE with p == NULL when absent.
 struct str http_form_get(const struct http_form *f, struct str key);
 struct str http_url_decode(struct arena *a, struct str s, bool plus_is_space); // p NULL: malformed
@@ -90,6 +95,7 @@ struct http_route {
     struct pool *pool; // NULL: on the loop; must then not block
     size_t body_max;   // bytes; 0: 1 MiB
     bool no_compress;
+    bool compress_small; // also bodies that are too small to gain by it
     const char *name; // label `handler` of the request metrics; NULL: path
 };
 

@@ -146,6 +146,69 @@ bool http_form_parse(struct arena *a, const struct http_request *r, struct http_
     return ok;
 }
 
+/* ---- multipart/form-data (RFC 7578) ---- */
+
+// The value of a parameter in `form-data; name="x"`; p NULL: absent.
+static struct str header_parameter(struct str header, struct str name)
+{
+    str_cut(&header, ';');
+    while (header.n) {
+        struct str value = str_trim(str_cut(&header, ';')), key = str_trim(str_cut(&value, '='));
+        value = str_trim(value);
+        if (!str_eq_nocase(key, name))
+            continue;
+        bool quoted = value.n >= 2 && value.p[0] == '"' && value.p[value.n - 1] == '"';
+        return quoted ? str_sub(value, 1, value.n - 1) : value;
+    }
+    return STR_NONE;
+}
+
+// Reads the head of a part; *head begins at the part. The field's name; p NULL: a file, or malformed.
+static struct str part_name(struct str head)
+{
+    struct str name = STR_NONE;
+
+    while (head.n) {
+        struct str value = str_cut(&head, '\n'), key = str_cut(&value, ':');
+        if (!str_eq_nocase(str_trim(key), STR("Content-Disposition")))
+            continue;
+        if (header_parameter(value, STR("filename")).p)
+            return STR_NONE;
+        name = header_parameter(value, STR("name"));
+    }
+    return name;
+}
+
+void http_form_add_multipart(struct arena *a, const struct http_request *r, struct http_form *out)
+{
+    struct str type = http_header_get(r, STR("Content-Type")), media = type, body = r->body;
+    struct str boundary = header_parameter(type, STR("boundary"));
+    struct pairs pairs = { 0 };
+
+    if (!str_eq_nocase(str_trim(str_cut(&media, ';')), STR("multipart/form-data")) || !boundary.n)
+        return;
+    struct str line = arena_printf(a, "\r\n--%.*s", STRF(boundary));
+    if (!str_starts(body, str_sub(line, 2, line.n)))
+        return;
+    for (size_t i = 0; i < out->n; i++)
+        *vec_push_in(a, &pairs.v) = out->v[i];
+    for (body = str_sub(body, line.n - 2, body.n); str_starts(body, STR("\r\n"));) {
+        size_t end = str_find(body, line);
+        if (end == STR_NPOS)
+            return;
+        struct str part = str_sub(body, 0, end);
+        size_t head = str_find(part, STR("\r\n\r\n"));
+        if (head == STR_NPOS)
+            return;
+        struct str value = str_sub(part, head + 4, end), name = part_name(str_sub(part, 2, head));
+        if (name.p)
+            *vec_push_in(a, &pairs.v) = (struct http_header){ name, value };
+        body = str_sub(body, end + line.n, body.n);
+    }
+    if (str_starts(body, STR("--")))
+        *out = (struct http_form){ pairs.v.v, pairs.v.n };
+}
+
 struct str http_form_get(const struct http_form *f, struct str key)
 {
     for (size_t i = 0; i < f->n; i++)

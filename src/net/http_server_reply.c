@@ -289,7 +289,8 @@ static enum compress_codec choose_codec(struct http_exchange_priv *x, size_t siz
 {
     const struct http_request *r = &x->pub.req;
 
-    if (size < HTTP_COMPRESS_MIN || !x->route || x->route->route.no_compress || x->head_only ||
+    if (!x->route || x->route->route.no_compress ||
+        size < (x->route->route.compress_small ? 1 : HTTP_COMPRESS_MIN) || x->head_only ||
         !status_has_body(x->status) || has_header(x, STR("Content-Encoding")))
         return COMPRESS_NONE;
     if (size >= HTTP_ZSTD_MIN && http_accepts(r, STR("zstd")))

@@ -73,6 +73,44 @@ TEST(http_form_get_takes_the_first)
     CHECK(!http_form_get(&f, STR("nope")).p);
 }
 
+#define PART(name, value) \
+    "--b\r\nContent-Disposition: form-data; name=\"" name "\"\r\n\r\n" value "\r\n"
+
+static const struct {
+    const char *type, *body, *out;
+} multiparts[] = {
+    { "multipart/form-data; boundary=b", PART("a", "1") PART("b", "") "--b--\r\n", "u=0|a=1|b=|" },
+    { "multipart/form-data; boundary=\"b\"", PART("a", "x\r\n-y") "--b--", "u=0|a=x\r\n-y|" },
+    { "Multipart/Form-Data; boundary=b",
+      "--b\r\nContent-Type: text/plain\r\ncontent-disposition: form-data; name=a; "
+      "filename=\"f\"\r\n\r\n1\r\n" PART("c", "2") "--b--",
+      "u=0|c=2|" },
+    { "multipart/form-data; boundary=b", PART("a", "1"), "u=0|" }, // no end
+    { "multipart/form-data; boundary=b", "--b\r\n--b--", "u=0|" },
+    { "multipart/form-data; boundary=c", PART("a", "1") "--b--", "u=0|" },
+    { "multipart/form-data", PART("a", "1") "--b--", "u=0|" },
+    { "text/plain; boundary=b", PART("a", "1") "--b--", "u=0|" },
+    { "multipart/form-data; boundary=b", "", "u=0|" },
+};
+
+TEST(http_form_multipart)
+{
+    FOR_CASES (t, multiparts) {
+        OWNED(arena_fini) struct arena a = { 0 };
+        OWNED(buf_fini) struct buf got = { 0 };
+        struct http_header h;
+        struct http_request r = request("POST", t->type, "u=0", t->body, &h);
+        struct http_form f;
+        struct err e = { 0 };
+
+        CHECK_OK(http_form_parse(&a, &r, &f, &e), &e);
+        http_form_add_multipart(&a, &r, &f);
+        for (size_t i = 0; i < f.n; i++)
+            buf_printf(&got, "%.*s=%.*s|", STRF(f.v[i].name), STRF(f.v[i].value));
+        CHECK_STR(buf_view(&got), str_c(t->out));
+    }
+}
+
 TEST(http_url_escapes)
 {
     OWNED(arena_fini) struct arena a = { 0 };
