@@ -202,10 +202,10 @@ static const char *data_path(struct server *s)
     struct str given = flags_text(&s->flags, "storage.tsdb.path");
     const char *xdg = getenv("XDG_DATA_HOME"), *state = getenv("STATE_DIRECTORY");
 
+    if (flags_bool(&s->flags, "agent") && s->as_prometheus)
+        return flags_text(&s->flags, "storage.agent.path").p;
     if (given.n)
         return given.p;
-    if (s->as_prometheus)
-        return "data/";
     if (state && *state) // set by systemd: /var/lib/vigie
         return state;
     if (xdg && *xdg)
@@ -222,6 +222,30 @@ static bool has_feature(struct server *s, struct str name)
             if (str_eq(str_cut(&rest, ','), name))
                 return true;
     return false;
+}
+
+// What a flag says that Prometheus has and this program does always.
+static bool is_always_on(const char *name)
+{
+    static const char *const names[] = { "exemplar-storage",
+                                         "promql-binop-fill-modifiers",
+                                         "promql-experimental-functions",
+                                         "promql-extended-range-selectors",
+                                         "promql-per-step-stats",
+                                         "search-api" };
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
+}
+
+// As vigie everything there is is on; as prometheus what that program would have on.
+static bool host_has_feature(void *ctx, const char *name)
+{
+    struct server *s = ctx;
+
+    return has_feature(s, str_c(name)) || (!s->as_prometheus && is_always_on(name));
 }
 
 static int64_t retention_ms(struct server *s, const struct prom_config *c)
@@ -252,11 +276,33 @@ static bool open_store(struct server *s, const struct prom_config *c, struct err
            metrics_tenant(s->metrics, STR("anonymous"), &s->tenant, e);
 }
 
+// Port of an address such as 127.0.0.1:9090.
+static struct str port_of(struct str address)
+{
+    size_t colon = str_rfind_char(address, ':');
+
+    return colon == STR_NPOS ? STR("9090") : str_sub(address, colon + 1, address.n);
+}
+
+// As given, or this machine's name and the first port listened on.
+static struct str external_url(struct server *s)
+{
+    struct str given = flags_text(&s->flags, "web.external-url");
+    struct str listen = flags_text(&s->flags, "web.listen-address");
+    char host[256] = "localhost";
+
+    if (str_find(given, STR("://")) != STR_NPOS)
+        return given;
+    gethostname(host, sizeof host - 1);
+    return arena_printf(&s->arena, "http://%s:%.*s%s%.*s", host, STRF(port_of(listen)),
+                        str_starts(given, STR("/")) ? "" : "/", STRF(given));
+}
+
 // /prom for http://host/prom, / without a path.
 static struct str prefix_of(struct server *s)
 {
     struct str prefix = flags_text(&s->flags, "web.route-prefix");
-    struct str url = flags_text(&s->flags, "web.external-url");
+    struct str url = external_url(s);
     size_t scheme = str_find(url, STR("://"));
 
     if (prefix.n)
@@ -269,6 +315,19 @@ static struct str prefix_of(struct server *s)
     while (path.n > 1 && path.p[path.n - 1] == '/')
         path.n--;
     return path;
+}
+
+// Flags that the newest Prometheus does not have: ours, and those of older releases.
+static bool is_unknown_there(const char *name)
+{
+    static const char *const names[] = { "storage.wal-sync", "storage.cache-size",
+                                         "alertmanager.timeout",
+                                         "storage.tsdb.allow-overlapping-blocks" };
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    return false;
 }
 
 static int flag_order(const void *a, const void *b)
@@ -284,7 +343,8 @@ static struct prom_flag *shown_flags(struct server *s, size_t *n)
     *n = 0;
     for (size_t i = 0; i < s->flags.n; i++) {
         const struct flag_value *f = &s->flags.v[i];
-        if (strcmp(f->flag->name, "help") == 0 || strcmp(f->flag->name, "version") == 0)
+        if (strcmp(f->flag->name, "help") == 0 || strcmp(f->flag->name, "version") == 0 ||
+            (s->as_prometheus && !f->given && is_unknown_there(f->flag->name)))
             continue;
         OWNED(buf_fini) struct buf text = { 0 };
         for (size_t k = 0; k < f->all.n; k++)
@@ -303,10 +363,12 @@ static bool make_face(struct server *s, struct err *e)
         .metrics = s->metrics,
         .tenant = s->tenant,
         .scraper = s->scraper,
-        .host = { s, host_config, reload, host_quit, host_ready, host_reload_state },
+        .host = { s, host_config, reload, host_quit, host_ready, host_reload_state,
+                  host_has_feature },
         .engine = &s->engine,
         .clock = clock_real(),
-        .external_url = flags_text(&s->flags, "web.external-url"),
+        .external_url = external_url(s),
+        .listen_port = port_of(flags_text(&s->flags, "web.listen-address")),
         .route_prefix = prefix_of(s),
         .cors_origin = flags_text(&s->flags, "web.cors.origin"),
         .page_title = flags_text(&s->flags, "web.page-title"),
@@ -315,12 +377,9 @@ static bool make_face(struct server *s, struct err *e)
         .enable_remote_write = flags_bool(&s->flags, "web.enable-remote-write-receiver"),
         .enable_otlp = flags_bool(&s->flags, "web.enable-otlp-receiver"),
         .agent = flags_bool(&s->flags, "agent"),
-        // As vigie everything is on; as prometheus what that program would have on.
-        .experimental_functions = !s->as_prometheus ||
-                                  has_feature(s, STR("promql-experimental-functions")),
-        .extended_selectors = !s->as_prometheus ||
-                              has_feature(s, STR("promql-extended-range-selectors")),
-        .search_api = !s->as_prometheus || has_feature(s, STR("search-api")),
+        .as_prometheus = s->as_prometheus,
+        .search_api = host_has_feature(s, "search-api"),
+        .search_limit_max = (size_t)MAX(flags_int(&s->flags, "web.search.max-limit"), INT64_C(0)),
         .query_timeout_ms = flags_ms(&s->flags, "query.timeout"),
         .start_ms = s->start_ms,
         .query_concurrency = (unsigned)flags_int(&s->flags, "query.max-concurrency"),
@@ -340,9 +399,7 @@ static bool start_http(struct server *s, struct err *e)
     struct str web_config = flags_text(&s->flags, "web.config.file");
 
     for (size_t i = 0; i < n; i++)
-        addresses[i] = listen->all.n      ? listen->all.v[i].p
-                       : s->as_prometheus ? ":9090"
-                                          : listen->text.p;
+        addresses[i] = listen->all.n ? listen->all.v[i].p : listen->text.p;
     if (!http_server_open(
             &s->http,
             &(struct http_server_options){
@@ -390,7 +447,7 @@ static bool start(struct server *s, struct err *e)
         prom_config_put(c);
         return false;
     }
-    struct ui_face_options ui = { .prefix = prefix_of(s) };
+    struct ui_face_options ui = { .prefix = prefix_of(s), .agent = flags_bool(&s->flags, "agent") };
     if (!open_store(s, c, e) ||
         !export_node_open(&s->node, &(struct export_node_options){ 0 }, e) ||
         !scraper_start(&s->scraper,
@@ -408,9 +465,15 @@ static bool start(struct server *s, struct err *e)
         .subquery_step_ms = c->doc.global.evaluation_interval_ms,
         .samples_max = (uint64_t)flags_int(&s->flags, "query.max-samples"),
         .early_name_removal = !has_feature(s, STR("promql-delayed-name-removal")),
-        .per_step_stats = has_feature(s, STR("promql-per-step-stats")),
+        .per_step_stats = host_has_feature(s, "promql-per-step-stats"),
         .no_start_times = s->as_prometheus && !has_feature(s, STR("use-start-timestamps")),
         .type_and_unit_labels = has_feature(s, STR("type-and-unit-labels")),
+        .exact_numbers = s->as_prometheus,
+        .syntax = {
+            .no_experimental_functions = !host_has_feature(s, "promql-experimental-functions"),
+            .no_extended_selectors = !host_has_feature(s, "promql-extended-range-selectors"),
+            .no_fill_modifiers = !host_has_feature(s, "promql-binop-fill-modifiers"),
+        },
         .clock = clock_real(),
     };
     if (!make_face(s, e) || !ui_face_new(&s->ui, &ui, e) || !start_http(s, e) ||
@@ -485,6 +548,22 @@ static void block_signals(sigset_t *signals)
     signal(SIGPIPE, SIG_IGN);
 }
 
+// Defaults that differ from ours: read when the program is called by that name.
+static void prometheus_defaults(struct flags *f)
+{
+    static const struct {
+        const char *name, *value;
+    } defaults[] = { { "storage.tsdb.path", "data/" },
+                     { "web.listen-address", "0.0.0.0:9090" },
+                     { "web.enable-remote-write-receiver", "false" },
+                     { "web.route-prefix", "" } };
+
+    for (size_t i = 0; i < ARRAY_LEN(defaults); i++)
+        for (size_t k = 0; k < f->n; k++)
+            if (!f->v[k].given && strcmp(f->v[k].flag->name, defaults[i].name) == 0)
+                f->v[k].text = str_c(defaults[i].value);
+}
+
 static bool read_command_line(struct server *s, int argc, char **argv)
 {
     struct err e;
@@ -494,6 +573,8 @@ static bool read_command_line(struct server *s, int argc, char **argv)
                 e.text, argv[0]);
         return false;
     }
+    if (s->as_prometheus)
+        prometheus_defaults(&s->flags);
     if (s->flags.args.n) {
         fprintf(
             stderr,

@@ -2,10 +2,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "face/prometheus.h"
 
+#include <unistd.h>
+
 #include "base/mem.h"
 #include "face/prometheus_priv.h"
 
-enum { FORM_BODY_MAX = 10 << 20, WRITE_BODY_MAX = 32 << 20 };
+enum { FORM_BODY_MAX = 10 << 20, QUERY_THREADS_MAX = 128, QUERY_MEMORY_MAX = 1 << 30 };
+
+// Of one query: a quarter of the machine's memory, and no more than 1 GiB.
+static uint64_t memory_default(void)
+{
+    uint64_t all = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+
+    return MIN(all / 4, (uint64_t)QUERY_MEMORY_MAX);
+}
 
 bool prom_face_new(struct prom_face **out, const struct prom_face_options *o, struct err *e)
 {
@@ -14,16 +24,27 @@ bool prom_face_new(struct prom_face **out, const struct prom_face_options *o, st
     f->o = *o;
     if (!f->o.cors_origin.n)
         f->o.cors_origin = STR(".*");
+    if (!f->o.query_concurrency)
+        f->o.query_concurrency = 20;
+    if (!f->o.query_memory_bytes)
+        f->o.query_memory_bytes = memory_default();
     if (!f->o.query_timeout_ms)
         f->o.query_timeout_ms = 120000;
     if (!f->o.route_prefix.n)
         f->o.route_prefix = STR("/");
     if (!regex_new(&f->cors, f->o.cors_origin, REGEX_ANCHORED, e))
         return err_wrap(e, "invalid CORS origin");
-    if (!pool_start(&f->pool, &(struct pool_options){ .name = "query", .queue_max = 4096 }, e) ||
+    // Idle threads cost little; more than that many queries at once would only share the CPUs.
+    unsigned queries = MIN(MAX(f->o.query_concurrency, 1U), (unsigned)QUERY_THREADS_MAX);
+    if (!pool_start(
+            &f->query_pool,
+            &(struct pool_options){ .name = "query", .threads = queries, .queue_max = 4096 }, e) ||
+        !pool_start(&f->pool, &(struct pool_options){ .name = "api", .queue_max = 4096 }, e) ||
         !pool_start(&f->write_pool, &(struct pool_options){ .name = "write", .queue_max = 4096 },
                     e))
         return false;
+    prom_engine_init(f);
+    prom_metrics_init(f);
     *out = TAKE(f);
     return true;
 }
@@ -32,9 +53,11 @@ void prom_face_free(struct prom_face *f)
 {
     if (!f)
         return;
+    pool_stop(f->query_pool);
     pool_stop(f->pool);
     pool_stop(f->write_pool);
     regex_free(f->cors);
+    vec_fini(&f->paths);
     arena_fini(&f->arena);
     xfree(f);
 }
@@ -49,6 +72,8 @@ void prom_route_with(struct prom_face *f, struct http_server *s, const struct ht
     route.path = arena_printf(&f->arena, "%.*s%s", STRF(prefix), r->path).p;
     route.name = r->path;
     route.ctx = f;
+    route.compress_small = !route.no_compress;
+    *vec_push(&f->paths) = str_c(r->path);
     http_server_route(s, &route);
 }
 
@@ -63,10 +88,21 @@ void prom_route(struct prom_face *f, struct http_server *s, const char *method, 
                                           .body_max = FORM_BODY_MAX });
 }
 
+static void query_route(struct prom_face *f, struct http_server *s, const char *path,
+                        http_handler_fn handle)
+{
+    prom_route_with(f, s,
+                    &(struct http_route){ .method = "GET POST",
+                                          .path = path,
+                                          .handle = handle,
+                                          .pool = f->query_pool,
+                                          .body_max = FORM_BODY_MAX });
+}
+
 void prom_face_routes(struct prom_face *f, struct http_server *s)
 {
-    prom_route(f, s, "GET POST", "/api/v1/query", prom_query);
-    prom_route(f, s, "GET POST", "/api/v1/query_range", prom_query_range);
+    query_route(f, s, "/api/v1/query", prom_query);
+    query_route(f, s, "/api/v1/query_range", prom_query_range);
     prom_route(f, s, "GET POST", "/api/v1/format_query", prom_format_query);
     prom_route(f, s, "GET POST", "/api/v1/parse_query", prom_parse_query);
     prom_route(f, s, "GET POST", "/api/v1/series", prom_series);
@@ -77,6 +113,11 @@ void prom_face_routes(struct prom_face *f, struct http_server *s)
                                           .prefix = true,
                                           .handle = prom_label_values,
                                           .pool = f->pool });
+    prom_routes_search(f, s);
+    prom_routes_rules(f, s);
+    prom_routes_federate(f, s);
+    prom_routes_metrics(f, s);
+    prom_routes_docs(f, s);
     prom_routes_status(f, s);
     prom_routes_targets(f, s);
     prom_routes_write(f, s);
@@ -106,13 +147,14 @@ static void add_cors(struct prom_face *f, struct http_exchange *x)
     struct str origin = http_header_get(&x->req, STR("Origin"));
 
     http_set_header(x, STR("Vary"), STR("Accept-Encoding, Origin"));
-    if (!origin.n || !regex_match(f->cors, origin))
+    if (!origin.n)
         return;
     http_set_header(x, STR("Access-Control-Allow-Headers"),
                     STR("Accept, Authorization, Content-Type, Origin"));
     http_set_header(x, STR("Access-Control-Allow-Methods"), STR("GET, POST, OPTIONS"));
-    http_set_header(x, STR("Access-Control-Allow-Origin"), origin);
     http_set_header(x, STR("Access-Control-Expose-Headers"), STR("Date"));
+    if (regex_match(f->cors, origin))
+        http_set_header(x, STR("Access-Control-Allow-Origin"), origin);
 }
 
 bool prom_face_before(struct http_exchange *x)
@@ -124,14 +166,22 @@ bool prom_face_before(struct http_exchange *x)
     return true;
 }
 
-static void redirect(struct http_exchange *x, int status, const char *words, struct str to)
+// As Go's http.Redirect: the query goes along, the text is for GET only.
+static void redirect(struct http_exchange *x, int status, const char *words, struct str path)
 {
-    OWNED(buf_fini) struct buf b = { 0 };
+    bool has_query = x->req.query.n > 0;
+    struct str to = has_query ? arena_printf(&x->arena, "%.*s?%.*s", STRF(path), STRF(x->req.query))
+                              : path;
+    struct buf *b = http_body(x);
 
-    buf_printf(&b, "<a href=\"%.*s\">%s</a>.\n\n", STRF(to), words);
-    http_text(x, status, buf_view(&b));
-    http_set_header(x, STR("Content-Type"), STR("text/html; charset=utf-8"));
+    http_status(x, status);
     http_set_header(x, STR("Location"), to);
+    if (!str_eq(x->req.method, STR("GET")))
+        return;
+    http_set_header(x, STR("Content-Type"), STR("text/html; charset=utf-8"));
+    buf_lit(b, "<a href=\"");
+    prom_buf_html(b, to);
+    buf_printf(b, "\">%s</a>.\n\n", words);
 }
 
 // The path without doubled slashes and dot segments; equal to the path when it is clean.
@@ -167,6 +217,32 @@ static void options(struct prom_face *f, struct http_exchange *x, const char *al
     }
 }
 
+// A known path with a slash too many.
+static bool is_path_with_slash(struct prom_face *f, struct str path)
+{
+    struct str below = below_prefix(f, path), plain = str_sub(below, 0, below.n - (below.n > 0));
+
+    if (!str_ends(below, STR("/")))
+        return false;
+    if (str_starts(plain, STR("/api/v1/label/")) && str_ends(plain, STR("/values")))
+        return true;
+    for (size_t i = 0; i < f->paths.n; i++)
+        if (str_eq(f->paths.v[i], plain))
+            return true;
+    return false;
+}
+
+static void drop_slash(struct prom_face *f, struct http_exchange *x)
+{
+    struct str path = str_sub(x->req.path, 0, x->req.path.n - 1);
+    bool get = str_eq(x->req.method, STR("GET"));
+
+    // Upstream's router sees the path below /api/v1 only, and sends people there.
+    if (f->o.as_prometheus && is_api(f, path))
+        path = str_sub(below_prefix(f, path), strlen("/api/v1"), path.n);
+    redirect(x, get ? 301 : 307, get ? "Moved Permanently" : "Temporary Redirect", path);
+}
+
 void prom_face_fallback(struct http_exchange *x, const char *allow)
 {
     struct prom_face *f = prom_face_of(x);
@@ -180,6 +256,8 @@ void prom_face_fallback(struct http_exchange *x, const char *allow)
         prom_plain_error(x, 405, STR("Method Not Allowed"));
     } else if (!str_eq(path, clean)) {
         redirect(x, 307, "Temporary Redirect", clean);
+    } else if (is_path_with_slash(f, path)) {
+        drop_slash(f, x);
     } else if (str_eq(below_prefix(f, path), api)) {
         redirect(x, 307, "Temporary Redirect", arena_printf(&x->arena, "%.*s/", STRF(path)));
     } else {

@@ -25,6 +25,7 @@ struct prom_host {
     void (*quit)(void *ctx);
     bool (*ready)(void *ctx);
     void (*reload_state)(void *ctx, bool *ok, int64_t *at_ms); // of the last reload
+    bool (*has_feature)(void *ctx, const char *name); // of --enable-feature; as vigie all are on
 };
 
 struct prom_face_options {
@@ -37,17 +38,19 @@ struct prom_face_options {
     const struct prom_flag *flags; // for /status/flags, sorted by name
     size_t flag_count;
     struct str external_url, route_prefix; // prefix: "/" or "/prom"
+    struct str listen_port;                // of this server: targets on it are this server
     struct str cors_origin;                // regular expression; default .*
     struct str page_title;
     bool enable_admin, enable_lifecycle, enable_remote_write, enable_otlp, agent;
-    bool experimental_functions, extended_selectors, search_api; // features switched on
-    struct str features;                                         // as --enable-feature had them
-    int64_t query_timeout_ms;                                    // 2 min
-    int64_t start_ms;                                            // of the process
+    bool as_prometheus;       // manners that only replacing that program excuses
+    bool search_api;          // the feature is on
+    size_t search_limit_max;  // of the search API; 0: none
+    int64_t query_timeout_ms; // 2 min
+    int64_t start_ms;         // of the process
     int64_t retention_ms;
     uint64_t retention_bytes;
     unsigned query_concurrency;  // 20
-    uint64_t query_memory_bytes; // budget of one query; 0: 128 MiB + the answer's share
+    uint64_t query_memory_bytes; // budget of one query; 0: 1 GiB, or a quarter of the memory
 };
 
 struct prom_face;

@@ -4,46 +4,32 @@
 
 static bool allowed(struct http_exchange *x)
 {
+    if (prom_refuse_agent(x))
+        return false;
     if (prom_face_of(x)->o.enable_admin)
         return true;
     prom_error(x, "unavailable", STR("admin APIs disabled"));
     return false;
 }
 
-// As Go's strconv.ParseBool.
-static bool parse_bool(struct str s, bool *out)
-{
-    static const char *const yes[] = { "1", "t", "T", "TRUE", "true", "True" };
-    static const char *const no[] = { "0", "f", "F", "FALSE", "false", "False" };
-
-    for (size_t i = 0; i < ARRAY_LEN(yes); i++) {
-        if (!str_eq_c(s, yes[i]) && !str_eq_c(s, no[i]))
-            continue;
-        *out = str_eq_c(s, yes[i]);
-        return true;
-    }
-    return false;
-}
-
 static void snapshot(struct http_exchange *x)
 {
     struct prom_face *f = prom_face_of(x);
-    struct http_form form;
     bool skip_head = false;
     char name[64];
     struct err e;
 
     if (!allowed(x))
         return;
-    prom_form(x, &form);
+    struct http_form form = prom_form(x);
     struct str s = http_form_get(&form, STR("skip_head"));
-    if (s.n && !parse_bool(s, &skip_head)) {
+    if (s.n && !prom_bool_parse(s, &skip_head)) {
+        s = prom_quote(&x->arena, s);
         prom_bad_parameter(
             x, "skip_head",
-            arena_printf(
-                &x->arena,
-                "unable to parse boolean: strconv.ParseBool: parsing \"%.*s\": invalid syntax",
-                STRF(s)));
+            arena_printf(&x->arena,
+                         "unable to parse boolean: strconv.ParseBool: parsing %.*s: invalid syntax",
+                         STRF(s)));
         return;
     }
     if (!metrics_snapshot(f->o.metrics, skip_head, name, &e)) {
@@ -63,19 +49,21 @@ static void delete_series(struct http_exchange *x)
 {
     OWNED(prom_selectors_fini) struct prom_selectors s = { 0 };
     struct http_form form;
-    int64_t min_ms, max_ms;
+    struct prom_time start = PROM_TIME_MIN, end = PROM_TIME_MAX;
+    struct str problem;
 
-    if (!allowed(x))
+    if (!allowed(x) || !prom_form_strict(x, &form))
         return;
-    prom_form(x, &form);
     if (!http_form_get(&form, STR("match[]")).p) {
         prom_error(x, "bad_data", STR("no match[] parameter provided"));
         return;
     }
-    if (prom_time_param(x, &form, "start", PROM_MIN_MS, &min_ms) &&
-        prom_time_param(x, &form, "end", PROM_MAX_MS, &max_ms) &&
-        prom_selectors(x, &form, true, &s))
+    if (!prom_time_param(x, &form, "start", &start) || !prom_time_param(x, &form, "end", &end))
+        return;
+    if (prom_selectors_parse(&x->arena, &form, &s, &problem))
         prom_error(x, "unavailable", STR("deleting series is not supported yet"));
+    else
+        prom_bad_parameter(x, "match[]", problem);
 }
 
 static void clean_tombstones(struct http_exchange *x)

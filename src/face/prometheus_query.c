@@ -10,28 +10,28 @@ struct run {
     struct http_form form;
     struct query_request request;
     struct budget budget;
+    struct prom_time start, end;
     size_t limit;
-    bool stats;
+    struct str stats; // the parameter
+    int64_t queued_ns;
 };
 
+// The deadline counts from the arrival of the request: waiting for a worker is part of it.
 static bool read_timeout(struct run *r, const struct prom_face *f)
 {
-    struct str s = http_form_get(&r->form, STR("timeout"));
-    int64_t timeout_ms = f->o.query_timeout_ms;
-    struct err e;
+    int64_t timeout_ns = f->o.query_timeout_ms * NS_MS, asked, deadline;
 
-    if (s.n) {
-        int64_t asked;
-        if (!prom_duration_parse(s, &asked, &e)) {
-            prom_bad_parameter(r->x, "timeout", str_c(e.text));
+    if (http_form_get(&r->form, STR("timeout")).n) {
+        if (!prom_duration_param(r->x, &r->form, "timeout", &asked))
             return false;
-        }
-        timeout_ms = MIN(asked, timeout_ms);
+        timeout_ns = MIN(asked, timeout_ns);
     }
+    if (__builtin_add_overflow(r->x->start_mono_ns, timeout_ns, &deadline))
+        deadline = 1;
     r->budget = (struct budget){
         .what = "query",
         .bytes_max = f->o.query_memory_bytes,
-        .deadline_mono_ns = clock_mono_ns(clock_real()) + timeout_ms * NS_MS,
+        .deadline_mono_ns = MAX(deadline, INT64_C(1)),
         .cancelled = r->x->cancelled,
     };
     return true;
@@ -41,24 +41,25 @@ static bool read_lookback(struct run *r)
 {
     struct str s = http_form_get(&r->form, STR("lookback_delta"));
     struct err e;
+    int64_t ns;
 
     if (!s.n)
         return true;
-    if (!prom_duration_parse(s, &r->request.lookback_delta_ms, &e)) {
+    if (!prom_duration_parse(s, &ns, &e)) {
         prom_error(r->x, "bad_data",
                    arena_printf(&r->x->arena, "error parsing lookback delta duration: %s", e.text));
         return false;
     }
+    r->request.lookback_delta_ms = ns > 0 ? MAX(ns / NS_MS, INT64_C(1)) : 0;
     return true;
 }
 
 // What instant and range queries share, behind their times.
 static bool read_common(struct run *r)
 {
-    struct str stats = http_form_get(&r->form, STR("stats"));
-
-    r->stats = r->request.stats = stats.n > 0;
-    r->request.per_step_stats = str_eq(stats, STR("all"));
+    r->stats = http_form_get(&r->form, STR("stats"));
+    r->request.stats = r->stats.n > 0;
+    r->request.per_step_stats = str_eq(r->stats, STR("all"));
     r->request.text = http_form_get(&r->form, STR("query"));
     return read_timeout(r, prom_face_of(r->x)) && read_lookback(r);
 }
@@ -153,8 +154,8 @@ static void write_stats(struct run *r, struct json_writer *w, const struct query
                     { "resultSortTime", s->result_sort_s },
                     { "queryPreparationTime", s->preparation_s },
                     { "innerEvalTime", s->inner_eval_s },
-                    { "execQueueTime", 0 },
-                    { "execTotalTime", s->exec_total_s } };
+                    { "execQueueTime", (double)r->queued_ns / 1e9 },
+                    { "execTotalTime", s->exec_total_s + (double)r->queued_ns / 1e9 } };
 
     json_key_lit(w, "stats");
     json_object(w);
@@ -198,12 +199,31 @@ static void write_result(struct run *r, struct json_writer *w, const struct quer
     } else {
         write_series(r, w, q);
     }
-    if (r->stats)
+    if (r->stats.n)
         write_stats(r, w, &q->stats);
     json_object_end(w);
 }
 
 /* ---- running ---- */
+
+static const char *failure_type(enum err_kind kind)
+{
+    switch (kind) {
+    case ERR_INVALID:
+        return "bad_data";
+    case ERR_TIMEOUT:
+        return "timeout";
+    case ERR_CANCELLED:
+        return "canceled";
+    case ERR_CORRUPT:
+    case ERR_IO:
+        return "internal";
+    case ERR_UNAVAILABLE:
+        return "unavailable";
+    default:
+        return "execution";
+    }
+}
 
 static void send_failure(struct run *r, const struct query_result *q, const struct err *e)
 {
@@ -212,30 +232,48 @@ static void send_failure(struct run *r, const struct query_result *q, const stru
 
     if (e->kind == ERR_INVALID)
         text = arena_printf(&r->x->arena, "invalid parameter \"query\": %.*s", STRF(text));
-    prom_error_notes(r->x,
-                     e->kind == ERR_INVALID       ? "bad_data"
-                     : e->kind == ERR_TIMEOUT     ? "timeout"
-                     : e->kind == ERR_CANCELLED   ? "canceled"
-                     : e->kind == ERR_CORRUPT     ? "internal"
-                     : e->kind == ERR_IO          ? "internal"
-                     : e->kind == ERR_UNAVAILABLE ? "unavailable"
-                                                  : "execution",
-                     text, &notes);
+    else if (e->kind == ERR_TIMEOUT)
+        text = STR("query timed out in expression evaluation");
+    else if (e->kind == ERR_CANCELLED)
+        text = STR("query was canceled in expression evaluation");
+    prom_error_notes(r->x, failure_type(e->kind), text, &notes);
 }
 
-// Results were cut: say so among the warnings.
+static void add_warning(struct run *r, struct prom_notes *n, struct str text)
+{
+    struct str *v = arena_array(&r->x->arena, n->warning_count + 1, struct str);
+
+    if (n->warning_count)
+        memcpy(v, n->warnings, n->warning_count * sizeof *v);
+    v[n->warning_count++] = text;
+    n->warnings = v;
+}
+
+// The query's own, and what the request did to deserve some.
 static struct prom_notes notes_of(struct run *r, const struct query_result *q)
 {
     struct prom_notes n = { q->warnings, q->infos, q->warning_count, q->info_count };
 
-    if (r->limit && q->series_count > r->limit) {
-        struct str *v = arena_array(&r->x->arena, n.warning_count + 1, struct str);
-        if (n.warning_count)
-            memcpy(v, n.warnings, n.warning_count * sizeof *v);
-        v[n.warning_count++] = STR("results truncated due to limit");
-        n.warnings = v;
+    if (r->limit && q->series_count > r->limit)
+        add_warning(r, &n, STR("results truncated due to limit"));
+    if (r->stats.n && !str_eq(r->stats, STR("true")) && !str_eq(r->stats, STR("all"))) {
+        struct str quoted = prom_quote(&r->x->arena, r->stats);
+        add_warning(r, &n,
+                    arena_printf(&r->x->arena,
+                                 "value %.*s for parameter \"stats\" is deprecated and will be "
+                                 "rejected in the next major release, use \"true\" or \"all\"",
+                                 STRF(quoted)));
     }
     return n;
+}
+
+static void answer(struct run *r, const struct query_result *q)
+{
+    struct json_writer w = prom_reply_begin(r->x);
+    struct prom_notes notes = notes_of(r, q);
+
+    write_result(r, &w, q);
+    prom_reply_end(r->x, &w, &notes);
 }
 
 static void run_query(struct run *r)
@@ -244,82 +282,90 @@ static void run_query(struct run *r)
     struct query_result q = { 0 };
     struct err e = { 0 };
 
-    if (f->o.agent) {
-        prom_error(r->x, "execution", STR("unavailable with Prometheus Agent"));
-        return;
-    }
-    if (!query_run(f->o.engine, &r->request, metrics_source(f->o.tenant), &r->budget, &r->x->arena,
-                   &q, &e)) {
+    prom_query_begin(f);
+    bool ok = query_run(f->o.engine, &r->request, metrics_source(f->o.tenant), &r->budget,
+                        &r->x->arena, &q, &e);
+    prom_query_end(f, &(struct prom_query_record){
+                          .exchange = r->x,
+                          .request = &r->request,
+                          .start = r->start,
+                          .end = r->end,
+                          .stats = ok ? &q.stats : NULL,
+                          .queued_ns = r->queued_ns,
+                          .error = ok          ? STR_NONE
+                                   : q.error.n ? q.error
+                                               : str_c(e.text),
+                      });
+    if (ok)
+        answer(r, &q);
+    else
         send_failure(r, &q, &e);
-        return;
-    }
-    struct json_writer w = prom_reply_begin(r->x);
-    struct prom_notes notes = notes_of(r, &q);
-    write_result(r, &w, &q);
-    prom_reply_end(r->x, &w, &notes);
+}
+
+static struct run run_of(struct http_exchange *x, bool range)
+{
+    return (struct run){
+        .x = x,
+        .form = prom_form(x),
+        .request.range = range,
+        .queued_ns = clock_mono_ns(clock_real()) - x->start_mono_ns,
+    };
 }
 
 void prom_query(struct http_exchange *x)
 {
-    struct run r = { .x = x };
+    struct run r;
 
-    if (!prom_form(x, &r.form) || !prom_limit_param(x, &r.form, &r.limit))
+    if (prom_refuse_agent(x))
         return;
-    if (!prom_time_param(x, &r.form, "time", clock_ms(prom_face_of(x)->o.clock),
-                         &r.request.start_ms))
+    r = run_of(x, false);
+    r.start = prom_time_of_ms(clock_ms(prom_face_of(x)->o.clock));
+    if (!prom_limit_param(x, &r.form, &r.limit) || !prom_time_param(x, &r.form, "time", &r.start))
         return;
+    r.end = r.start;
+    r.request.start_ms = prom_time_engine_ms(r.start);
     if (read_common(&r))
         run_query(&r);
-}
-
-// A required time of query_range.
-static bool read_edge(struct run *r, const char *name, int64_t *out_ms)
-{
-    struct str s = http_form_get(&r->form, str_c(name));
-
-    if (prom_time_parse(s, out_ms))
-        return true;
-    prom_bad_parameter(
-        r->x, name,
-        arena_printf(&r->x->arena, "cannot parse \"%.*s\" to a valid timestamp", STRF(s)));
-    return false;
 }
 
 static bool read_step(struct run *r)
 {
     struct query_request *q = &r->request;
-    struct err e;
+    int64_t step_ns;
 
-    if (!prom_duration_parse(http_form_get(&r->form, STR("step")), &q->step_ms, &e)) {
-        prom_bad_parameter(r->x, "step", str_c(e.text));
+    if (!prom_duration_param(r->x, &r->form, "step", &step_ns))
         return false;
-    }
-    if (q->step_ms <= 0) {
+    if (step_ns <= 0) {
         prom_bad_parameter(r->x, "step",
                            STR("zero or negative query resolution step widths are not accepted. "
                                "Try a positive integer"));
         return false;
     }
-    // The difference may pass 63 bits: times are anything within upstream's range.
-    if ((double)q->end_ms - (double)q->start_ms > (double)POINTS_MAX * (double)q->step_ms) {
+    if (prom_time_sub_ns(r->end, r->start) / step_ns > POINTS_MAX) {
         prom_error(
             r->x, "bad_data",
             STR("exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the "
                 "query resolution (?step=XX)"));
         return false;
     }
+    q->step_ms = MAX(step_ns / NS_MS, INT64_C(1));
+    q->start_ms = prom_time_engine_ms(r->start);
+    q->end_ms = prom_time_engine_ms(r->end);
     return true;
 }
 
 void prom_query_range(struct http_exchange *x)
 {
-    struct run r = { .x = x, .request.range = true };
+    struct run r;
 
-    if (!prom_form(x, &r.form) || !prom_limit_param(x, &r.form, &r.limit))
+    if (prom_refuse_agent(x))
         return;
-    if (!read_edge(&r, "start", &r.request.start_ms) || !read_edge(&r, "end", &r.request.end_ms))
+    r = run_of(x, true);
+    if (!prom_limit_param(x, &r.form, &r.limit) ||
+        !prom_time_required(x, &r.form, "start", &r.start) ||
+        !prom_time_required(x, &r.form, "end", &r.end))
         return;
-    if (r.request.end_ms < r.request.start_ms) {
+    if (prom_time_sub_ns(r.end, r.start) < 0) {
         prom_bad_parameter(x, "end", STR("end timestamp must not be before start time"));
         return;
     }
@@ -331,14 +377,15 @@ void prom_query_range(struct http_exchange *x)
 
 static bool parse_param(struct http_exchange *x, struct promql *q)
 {
-    struct http_form form;
     struct err e;
 
-    if (!prom_form(x, &form))
+    if (prom_refuse_agent(x))
         return false;
-    if (promql_parse(&x->arena, http_form_get(&form, STR("query")), q, &e))
+    struct http_form form = prom_form(x);
+    if (promql_parse_with(&x->arena, http_form_get(&form, STR("query")),
+                          &prom_face_of(x)->o.engine->syntax, q, &e))
         return true;
-    prom_bad_parameter(x, "query", str_c(e.text));
+    prom_bad_parameter(x, "query", prom_parse_problem(&x->arena, q, &e));
     return false;
 }
 

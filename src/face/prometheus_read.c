@@ -1,4 +1,4 @@
-// prometheus_read.c - exemplars, remote read (samples and streamed chunks), federation.
+// prometheus_read.c - exemplars, remote read (samples and streamed chunks).
 // SPDX-License-Identifier: Apache-2.0
 #include "base/num.h"
 #include "base/sort.h"
@@ -8,17 +8,6 @@
 #include "model/prompb.h"
 
 enum { READ_BODY_MAX = 4 << 20, READ_INFLATED_MAX = 32 << 20 };
-
-static struct budget budget_of(struct http_exchange *x)
-{
-    const struct prom_face *f = prom_face_of(x);
-
-    return (struct budget){ .what = "request",
-                            .bytes_max = f->o.query_memory_bytes,
-                            .deadline_mono_ns = clock_mono_ns(clock_real()) +
-                                                f->o.query_timeout_ms * NS_MS,
-                            .cancelled = x->cancelled };
-}
 
 /* ---- exemplars ---- */
 
@@ -68,7 +57,7 @@ static bool collect_exemplars(struct http_exchange *x, const struct selector_lis
                               struct series_view *view, int64_t min_ms, int64_t max_ms,
                               exemplar_vec *out)
 {
-    struct budget b = budget_of(x);
+    struct budget b = prom_budget(x);
     struct err e;
 
     for (size_t i = 0; i < l->v.n; i++) {
@@ -96,26 +85,24 @@ static void query_exemplars(struct http_exchange *x)
     OWNED(series_view_put) struct series_view *view = NULL;
     struct selector_list l = { .x = x };
     exemplar_vec all = { 0 };
-    struct http_form form;
-    int64_t min_ms, max_ms;
+    struct prom_time start = PROM_TIME_MIN, end = PROM_TIME_MAX;
     struct err e;
 
-    if (f->o.agent) {
-        prom_error(x, "execution", STR("unavailable with Prometheus Agent"));
+    if (prom_refuse_agent(x))
         return;
-    }
-    prom_form(x, &form);
-    if (!prom_time_param(x, &form, "start", PROM_MIN_MS, &min_ms) ||
-        !prom_time_param(x, &form, "end", PROM_MAX_MS, &max_ms))
+    struct http_form form = prom_form(x);
+    if (!prom_time_param(x, &form, "start", &start) || !prom_time_param(x, &form, "end", &end))
         return;
-    if (max_ms < min_ms) {
+    if (prom_time_sub_ns(end, start) < 0) {
         prom_error(x, "bad_data", STR("end timestamp must not be before start timestamp"));
         return;
     }
-    if (!promql_parse(&x->arena, http_form_get(&form, STR("query")), &q, &e)) {
-        prom_error(x, "bad_data", str_c(e.text));
+    if (!promql_parse_with(&x->arena, http_form_get(&form, STR("query")), &f->o.engine->syntax, &q,
+                           &e)) {
+        prom_error(x, "bad_data", prom_parse_problem(&x->arena, &q, &e));
         return;
     }
+    int64_t min_ms = prom_time_storage_ms(start), max_ms = prom_time_storage_ms(end);
     promql_walk(q.root, take_selector, &l);
     if (!l.v.n) {
         http_status(x, 204);
@@ -158,19 +145,6 @@ static void reader_fini(struct reader *r)
     buf_fini(&r->out);
 }
 OWN_DEFINE_FINI(struct reader, reader_fini)
-
-static struct labels external_labels(struct http_exchange *x)
-{
-    struct prom_face *f = prom_face_of(x);
-    OWNED(prom_config_put) struct prom_config *c = f->o.host.config(f->o.host.ctx);
-    size_t n = c ? c->doc.global.external_labels.n : 0;
-    struct label *v = arena_array(&x->arena, n, struct label);
-
-    for (size_t i = 0; i < n; i++)
-        v[i] = (struct label){ arena_str(&x->arena, c->doc.global.external_labels.v[i].key),
-                               arena_str(&x->arena, c->doc.global.external_labels.v[i].value) };
-    return (struct labels){ v, n };
-}
 
 // Labels with the external ones added where there are none of that name.
 static struct labels with_external(struct arena *a, struct labels ls, struct labels external)
@@ -257,7 +231,7 @@ static bool run_read(struct reader *r, const struct prompb_query *q, struct err 
 
 static void read_request(struct http_exchange *x)
 {
-    OWNED(reader_fini) struct reader r = { .x = x, .budget = budget_of(x) };
+    OWNED(reader_fini) struct reader r = { .x = x, .budget = prom_budget(x) };
     OWNED(buf_fini) struct buf body = { 0 };
     struct compress_limits limits = { .size_max = READ_INFLATED_MAX };
     struct prompb_read_request q = { 0 };
@@ -271,7 +245,7 @@ static void read_request(struct http_exchange *x)
         prom_plain_error(x, 400, str_c(e.text));
         return;
     }
-    r.external = external_labels(x);
+    r.external = prom_external_labels(x);
     r.streamed = q.streamed;
     http_set_header(
         x, STR("Content-Type"),
@@ -290,162 +264,9 @@ static void read_request(struct http_exchange *x)
         compress_all(COMPRESS_SNAPPY, 0, buf_view(&r.out), http_body(x));
 }
 
-/* ---- federation ---- */
-
-struct federate_row {
-    struct labels labels;
-    int64_t t_ms;
-    double value;
-};
-
-typedef VEC(struct federate_row) row_vec;
-
-struct federation {
-    struct http_exchange *x;
-    struct series_set set;
-    row_vec rows;
-    struct labels external;
-    int64_t now_ms;
-};
-
-static bool take_latest(void *ctx, uint32_t pos, const struct series_samples *s,
-                        struct err *e UNUSED)
-{
-    struct federation *f = ctx;
-    size_t last = s->n - 1;
-
-    // Native histograms have no place in the text format.
-    if ((s->hist && s->hist[last]) || sample_is_stale(s->value[last]))
-        return true;
-    *vec_push_in(&f->x->arena,
-                 &f->rows) = (struct federate_row){ labels_copy(&f->x->arena, f->set.v[pos].labels),
-                                                    s->t_ms[last], s->value[last] };
-    return true;
-}
-
-static int row_order(const void *a, const void *b, void *ctx UNUSED)
-{
-    const struct federate_row *x = a, *y = b;
-    int c = str_cmp(labels_get(x->labels, LABEL_NAME), labels_get(y->labels, LABEL_NAME));
-
-    return c ? c : labels_cmp(x->labels, y->labels);
-}
-
-static void put_label(struct buf *b, bool *first, struct str name, struct str value)
-{
-    buf_char(b, *first ? '{' : ',');
-    *first = false;
-    if (label_name_is_legacy(name))
-        buf_str(b, name);
-    else
-        buf_quoted(b, name);
-    buf_lit(b, "=\"");
-    for (size_t i = 0; i < value.n; i++) {
-        char c = value.p[i];
-        if (c == '\\' || c == '"')
-            buf_char(b, '\\');
-        if (c == '\n')
-            buf_lit(b, "\\n");
-        else
-            buf_char(b, c);
-    }
-    buf_char(b, '"');
-}
-
-static void put_row(struct federation *f, const struct federate_row *r)
-{
-    struct buf *b = http_body(f->x);
-    struct str name = labels_get(r->labels, LABEL_NAME);
-    bool first = true;
-
-    if (metric_name_is_legacy(name)) {
-        buf_str(b, name);
-    } else {
-        buf_char(b, '{');
-        buf_quoted(b, name);
-        first = false;
-    }
-    for (size_t i = 0; i < r->labels.n; i++)
-        if (!str_eq(r->labels.v[i].name, LABEL_NAME))
-            put_label(b, &first, r->labels.v[i].name, r->labels.v[i].value);
-    for (size_t i = 0; i < f->external.n; i++)
-        if (!labels_get(r->labels, f->external.v[i].name).n)
-            put_label(b, &first, f->external.v[i].name, f->external.v[i].value);
-    if (!labels_get(r->labels, STR("instance")).n && !labels_get(f->external, STR("instance")).n)
-        put_label(b, &first, STR("instance"), STR_NONE);
-    if (!first)
-        buf_char(b, '}');
-    buf_char(b, ' ');
-    buf_double_g(b, r->value);
-    buf_printf(b, " %lld\n", (long long)r->t_ms);
-}
-
-static bool collect_rows(struct federation *f, const struct prom_selectors *s, struct err *e)
-{
-    struct prom_face *face = prom_face_of(f->x);
-    struct series_source *source = metrics_source(face->o.tenant);
-    OWNED(series_view_put) struct series_view *view = NULL;
-    struct budget b = budget_of(f->x);
-    int64_t lookback = face->o.engine->lookback_delta_ms;
-    struct scan_query scan = { .min_ms = f->now_ms - (lookback ? lookback : 300000) + 1,
-                               .max_ms = f->now_ms };
-
-    if (!source->open(source, scan.min_ms, scan.max_ms, &view, e))
-        return false;
-    for (size_t i = 0; i < s->n; i++) {
-        struct select_query q = { .matchers = s->v[i].root->selector.matchers,
-                                  .matcher_count = s->v[i].root->selector.matcher_count,
-                                  .min_ms = scan.min_ms,
-                                  .max_ms = scan.max_ms };
-        if (!view->ops->select(view, &q, &f->x->arena, &b, &f->set, e) ||
-            !view->ops->scan(view, &f->set, &scan, &b, take_latest, f, e))
-            return false;
-    }
-    return true;
-}
-
-static void federate(struct http_exchange *x)
-{
-    struct prom_face *face = prom_face_of(x);
-    struct federation f = { .x = x,
-                            .now_ms = clock_ms(face->o.clock),
-                            .external = external_labels(x) };
-    OWNED(prom_selectors_fini) struct prom_selectors s = { 0 };
-    struct str name = STR_NONE;
-    struct http_form form;
-    struct err e;
-
-    http_set_header(x, STR("Vary"), STR("Accept-Encoding"));
-    prom_form(x, &form);
-    s.v = arena_array(&x->arena, form.n, struct promql);
-    for (size_t i = 0; i < form.n; i++)
-        if (str_eq(form.v[i].name, STR("match[]")) &&
-            !promql_parse_selector(&x->arena, form.v[i].value, &s.v[s.n++], &e)) {
-            prom_plain_error(x, 400, str_c(e.text));
-            return;
-        }
-    if (!collect_rows(&f, &s, &e)) {
-        prom_plain_error(x, 500, str_c(e.text));
-        return;
-    }
-    http_set_header(x, STR("Content-Type"),
-                    STR("text/plain; version=0.0.4; charset=utf-8; escaping=underscores"));
-    sort_stable(f.rows.v, f.rows.n, sizeof *f.rows.v, row_order, NULL);
-    for (size_t i = 0; i < f.rows.n; i++) {
-        struct str own = labels_get(f.rows.v[i].labels, LABEL_NAME);
-        if (i && labels_equal(f.rows.v[i].labels, f.rows.v[i - 1].labels))
-            continue; // matched by two selectors
-        if (!i || !str_eq(own, name))
-            buf_printf(http_body(x), "# TYPE %.*s untyped\n", STRF(own));
-        name = own;
-        put_row(&f, &f.rows.v[i]);
-    }
-}
-
 void prom_routes_read(struct prom_face *f, struct http_server *s)
 {
     prom_route(f, s, "GET POST", "/api/v1/query_exemplars", query_exemplars);
-    prom_route(f, s, "GET", "/federate", federate);
     prom_route_with(f, s,
                     &(struct http_route){ .method = "POST",
                                           .path = "/api/v1/read",

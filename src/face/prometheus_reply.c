@@ -1,15 +1,13 @@
-// prometheus_reply.c - envelopes, errors, parameters: the manners all of /api/v1 shares.
+// prometheus_reply.c - envelopes, errors and values: the manners all of /api/v1 shares.
 // SPDX-License-Identifier: Apache-2.0
 #include <math.h>
 
 #include "base/num.h"
-#include "base/vec.h"
 #include "face/prometheus_priv.h"
 
 static void common_headers(struct http_exchange *x)
 {
     http_set_header(x, STR("Content-Type"), STR("application/json"));
-    http_set_header(x, STR("Vary"), STR("Accept-Encoding, Origin"));
 }
 
 struct json_writer prom_reply_begin(struct http_exchange *x)
@@ -94,6 +92,14 @@ void prom_error(struct http_exchange *x, const char *type, struct str text)
     prom_error_notes(x, type, text, NULL);
 }
 
+bool prom_refuse_agent(struct http_exchange *x)
+{
+    if (!prom_face_of(x)->o.agent)
+        return false;
+    prom_error(x, "execution", STR("unavailable with Prometheus Agent"));
+    return true;
+}
+
 void prom_error_of(struct http_exchange *x, const struct err *e)
 {
     static const char *const types[] = {
@@ -120,158 +126,96 @@ void prom_plain_error(struct http_exchange *x, int status, struct str text)
     http_set_header(x, STR("X-Content-Type-Options"), STR("nosniff"));
 }
 
-/* ---- parameters ---- */
-
-bool prom_form(struct http_exchange *x, struct http_form *out)
+struct budget prom_budget(struct http_exchange *x)
 {
-    struct err e;
+    const struct prom_face *f = prom_face_of(x);
 
-    *out = (struct http_form){ 0 };
-    // As upstream: a body that cannot be read as a form is a form without values.
-    (void)!http_form_parse(&x->arena, &x->req, out, &e);
-    return true;
+    return (struct budget){ .what = "request",
+                            .bytes_max = f->o.query_memory_bytes,
+                            .deadline_mono_ns = x->start_mono_ns + f->o.query_timeout_ms * NS_MS,
+                            .cancelled = x->cancelled };
 }
 
-bool prom_time_parse(struct str s, int64_t *out_ms)
+struct labels prom_external_labels(struct http_exchange *x)
 {
-    double seconds;
-    int64_t ns;
-    struct err e;
+    struct prom_face *f = prom_face_of(x);
+    OWNED(prom_config_put) struct prom_config *c = f->o.host.config(f->o.host.ctx);
+    size_t n = c ? c->doc.global.external_labels.n : 0;
+    struct label *v = arena_array(&x->arena, n, struct label);
 
-    if (num_parse_double(s, &seconds) && isfinite(seconds)) {
-        double whole = trunc(seconds), rest = seconds - whole;
-        *out_ms = ms_from_seconds(whole) + (int64_t)round(rest * 1000);
-        return true;
-    }
-    if (rfc3339_parse(s, &ns, &e)) {
-        *out_ms = floor_div(ns, NS_MS);
-        return true;
-    }
-    // What upstream prints for its own extremes, and what it makes of them.
-    if (str_eq(s, STR("-292273086-05-16T16:47:06Z"))) {
-        *out_ms = INT64_C(-9223309901257974000);
-        return true;
-    }
-    if (str_eq(s, STR("292277025-08-18T07:12:54.999999999Z"))) {
-        *out_ms = INT64_C(9223309901257974999);
-        return true;
-    }
-    return false;
+    for (size_t i = 0; i < n; i++)
+        v[i] = (struct label){ arena_str(&x->arena, c->doc.global.external_labels.v[i].key),
+                               arena_str(&x->arena, c->doc.global.external_labels.v[i].value) };
+    return (struct labels){ v, n };
 }
 
-bool prom_duration_parse(struct str s, int64_t *out_ms, struct err *e)
+/* ---- exposition formats ---- */
+
+struct wish {
+    bool proto, utf8;
+};
+
+// The first media range of an Accept header that names a format of ours; others count for nothing.
+static struct wish wish_of(struct str accept)
 {
-    struct err inner;
-    double seconds;
-
-    if (num_parse_double(s, &seconds)) {
-        if (seconds * 1e9 > 9223372036854775807.0 || seconds * 1e9 < -9223372036854775808.0)
-            return err_set(e, ERR_INVALID,
-                           "cannot parse \"%.*s\" to a valid duration. It overflows int64",
-                           STRF(s));
-        *out_ms = (int64_t)(seconds * 1000); // NaN is refused as zero by who asks
-        if (isnan(seconds))
-            *out_ms = 0;
-        else if (*out_ms == 0 && seconds > 0)
-            *out_ms = 1; // below a millisecond: not zero
-        return true;
-    }
-    if (duration_parse(s, out_ms, &inner))
-        return true;
-    return err_set(e, ERR_INVALID, "cannot parse \"%.*s\" to a valid duration", STRF(s));
-}
-
-bool prom_time_param(struct http_exchange *x, const struct http_form *f, const char *name,
-                     int64_t fallback_ms, int64_t *out_ms)
-{
-    struct str s = http_form_get(f, str_c(name));
-
-    if (!s.n) {
-        *out_ms = fallback_ms;
-        return true;
-    }
-    if (prom_time_parse(s, out_ms))
-        return true;
-    prom_bad_parameter(
-        x, name,
-        arena_printf(&x->arena,
-                     "invalid time value for '%s': cannot parse \"%.*s\" to a valid timestamp",
-                     name, STRF(s)));
-    return false;
-}
-
-// As Go's strconv.Atoi words it.
-static bool atoi_param(struct http_exchange *x, struct str s, int64_t *out)
-{
-    bool digits = s.n > 0;
-
-    if (str_to_i64(s, out))
-        return true;
-    for (size_t i = s.n && (s.p[0] == '-' || s.p[0] == '+'); i < s.n; i++)
-        digits &= s.p[i] >= '0' && s.p[i] <= '9';
-    prom_bad_parameter(x, "limit",
-                       arena_printf(&x->arena, "strconv.Atoi: parsing \"%.*s\": %s", STRF(s),
-                                    digits ? "value out of range" : "invalid syntax"));
-    return false;
-}
-
-bool prom_limit_param(struct http_exchange *x, const struct http_form *f, size_t *out)
-{
-    struct str s = http_form_get(f, STR("limit"));
-    int64_t v;
-
-    *out = 0;
-    if (!s.n)
-        return true;
-    if (!atoi_param(x, s, &v))
-        return false;
-    if (v < 0) {
-        prom_bad_parameter(x, "limit", STR("limit must be non-negative"));
-        return false;
-    }
-    *out = (size_t)v;
-    return true;
-}
-
-void prom_selectors_fini(struct prom_selectors *s)
-{
-    for (size_t i = 0; i < s->n; i++)
-        promql_fini(&s->v[i]);
-}
-
-static bool has_real_matcher(const struct promql *q)
-{
-    for (size_t i = 0; i < q->root->selector.matcher_count; i++)
-        if (!matcher_matches_empty(&q->root->selector.matchers[i]))
-            return true;
-    return false;
-}
-
-bool prom_selectors(struct http_exchange *x, const struct http_form *f, bool wrapped,
-                    struct prom_selectors *out)
-{
-    struct str empty = STR("match[] must contain at least one non-empty matcher");
-    size_t n = 0;
-
-    for (size_t i = 0; i < f->n; i++)
-        n += str_eq(f->v[i].name, STR("match[]"));
-    *out = (struct prom_selectors){ arena_array(&x->arena, n, struct promql), 0 };
-    for (size_t i = 0; i < f->n; i++) {
-        struct err e;
-        if (!str_eq(f->v[i].name, STR("match[]")))
+    while (accept.n) {
+        struct str range = str_cut(&accept, ','), media = str_trim(str_cut(&range, ';'));
+        bool proto = str_eq(media, STR("application/vnd.google.protobuf"));
+        bool family = !proto, delimited = !proto, utf8 = false;
+        if (!proto && !str_eq(media, STR("text/plain")))
             continue;
-        struct promql *q = &out->v[out->n++];
-        bool ok = promql_parse_selector(&x->arena, f->v[i].value, q, &e);
-        if (ok && has_real_matcher(q))
-            continue;
-        struct str text = ok ? empty : arena_str(&x->arena, str_c(e.text));
-        if (wrapped)
-            prom_bad_parameter(x, "match[]", text);
-        else
-            prom_error(x, "bad_data", text);
-        return false;
+        while (range.n) {
+            struct str parameter = str_trim(str_cut(&range, ';'));
+            family |= str_eq(parameter, STR("proto=io.prometheus.client.MetricFamily"));
+            delimited |= str_eq(parameter, STR("encoding=delimited"));
+            utf8 |= str_eq(parameter, STR("escaping=allow-utf-8"));
+        }
+        if (family && delimited)
+            return (struct wish){ proto, utf8 };
     }
-    return true;
+    return (struct wish){ false, false };
+}
+
+struct str prom_expo_type(struct http_exchange *x, enum expo_format *format, bool *utf8)
+{
+    struct wish w = wish_of(http_header_get(&x->req, STR("Accept")));
+    const char *escaping = w.utf8 ? "allow-utf-8" : "underscores";
+
+    *format = w.proto ? EXPO_PROTO : EXPO_TEXT;
+    *utf8 = w.utf8;
+    if (w.proto)
+        return arena_printf(&x->arena,
+                            "application/vnd.google.protobuf; "
+                            "proto=io.prometheus.client.MetricFamily; encoding=delimited; "
+                            "escaping=%s",
+                            escaping);
+    return arena_printf(&x->arena, "text/plain; version=%s; charset=utf-8; escaping=%s",
+                        w.utf8 ? "1.0.0" : "0.0.4", escaping);
+}
+
+void prom_buf_html(struct buf *b, struct str s)
+{
+    for (size_t i = 0; i < s.n; i++) {
+        switch (s.p[i]) {
+        case '&':
+            buf_lit(b, "&amp;");
+            break;
+        case '<':
+            buf_lit(b, "&lt;");
+            break;
+        case '>':
+            buf_lit(b, "&gt;");
+            break;
+        case '"':
+            buf_lit(b, "&#34;");
+            break;
+        case '\'':
+            buf_lit(b, "&#39;");
+            break;
+        default:
+            buf_char(b, s.p[i]);
+        }
+    }
 }
 
 /* ---- values ---- */

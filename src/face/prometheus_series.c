@@ -25,29 +25,27 @@ OWN_DEFINE_FINI(struct ask, ask_fini)
 static bool ask_begin(struct ask *a, struct http_exchange *x, bool wrapped)
 {
     struct prom_face *f = prom_face_of(x);
+    struct prom_time start = PROM_TIME_MIN, end = PROM_TIME_MAX;
     struct err e;
 
     a->x = x;
-    if (f->o.agent) {
-        prom_error(x, "execution", STR("unavailable with Prometheus Agent"));
+    if (prom_refuse_agent(x))
         return false;
-    }
-    if (!prom_form(x, &a->form))
+    a->form = prom_form(x);
+    if (wrapped && !prom_form_strict(x, &a->form))
         return false;
     if (wrapped && !http_form_get(&a->form, STR("match[]")).p) {
         prom_error(x, "bad_data", STR("no match[] parameter provided"));
         return false;
     }
     if (!prom_limit_param(x, &a->form, &a->limit) ||
-        !prom_time_param(x, &a->form, "start", PROM_MIN_MS, &a->min_ms) ||
-        !prom_time_param(x, &a->form, "end", PROM_MAX_MS, &a->max_ms) ||
-        !prom_selectors(x, &a->form, wrapped, &a->selectors))
+        !prom_time_param(x, &a->form, "start", &start) ||
+        !prom_time_param(x, &a->form, "end", &end) ||
+        !prom_selectors(x, &a->form, wrapped ? "match[]" : NULL, &a->selectors))
         return false;
-    a->budget = (struct budget){ .what = "request",
-                                 .bytes_max = f->o.query_memory_bytes,
-                                 .deadline_mono_ns = clock_mono_ns(clock_real()) +
-                                                     f->o.query_timeout_ms * NS_MS,
-                                 .cancelled = x->cancelled };
+    a->min_ms = prom_time_storage_ms(start);
+    a->max_ms = prom_time_storage_ms(end);
+    a->budget = prom_budget(x);
     struct series_source *s = metrics_source(f->o.tenant);
     if (s->open(s, a->min_ms, a->max_ms, &a->view, &e))
         return true;
@@ -234,20 +232,17 @@ void prom_label_values(struct http_exchange *x)
     struct str path = x->req.raw_path, label = STR("/label/"), tail = STR("/values");
     size_t at = str_find(path, label);
 
-    if (at == STR_NPOS || !str_ends(path, tail) || path.n < at + label.n + tail.n) {
-        prom_plain_error(x, 404, STR("404 page not found"));
-        return;
-    }
-    struct str raw = str_sub(path, at + label.n, path.n - tail.n);
+    bool fits = at != STR_NPOS && str_ends(path, tail) && path.n > at + label.n + tail.n;
+    struct str raw = fits ? str_sub(path, at + label.n, path.n - tail.n) : STR_NONE;
     struct str name = http_url_decode(&x->arena, raw, false);
-    if (!raw.n || !name.p || str_find_char(name, '/') != STR_NPOS) {
-        prom_plain_error(x, 404, STR("404 page not found"));
+    if (!fits || !name.p || str_find_char(name, '/') != STR_NPOS) {
+        prom_face_fallback(x, NULL);
         return;
     }
     name = unescape_name(&x->arena, name);
     if (!str_is_utf8(name)) {
-        prom_error(x, "bad_data",
-                   arena_printf(&x->arena, "invalid label name: \"%.*s\"", STRF(name)));
+        name = prom_quote(&x->arena, name);
+        prom_error(x, "bad_data", arena_printf(&x->arena, "invalid label name: %.*s", STRF(name)));
         return;
     }
     if (ask_begin(&a, x, false))

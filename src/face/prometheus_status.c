@@ -1,21 +1,10 @@
-// prometheus_status.c - what the server says of itself: status/*, features, notifications, rules, management.
+// prometheus_status.c - what the server says of itself: status/*, notifications, management.
 // SPDX-License-Identifier: Apache-2.0
 #include <unistd.h>
 
 #include "base/metric.h"
 #include "config/schema.h"
-#include "export/export.h"
 #include "face/prometheus_priv.h"
-
-#define VERSION_TEXT "3.14.0" // of the Prometheus whose behaviour is kept: clients decide by it
-
-static bool refuse_agent(struct http_exchange *x)
-{
-    if (!prom_face_of(x)->o.agent)
-        return false;
-    prom_error(x, "execution", STR("unavailable with Prometheus Agent"));
-    return true;
-}
 
 static void pair(struct json_writer *w, const char *key, struct str value)
 {
@@ -119,7 +108,7 @@ static void status_runtimeinfo(struct http_exchange *x)
 static void write_build(struct json_writer *w)
 {
     json_object(w);
-    pair(w, "version", STR(VERSION_TEXT));
+    pair(w, "version", STR(PROM_VERSION));
     pair(w, "revision", STR("vigie-" VIGIE_VERSION));
     pair(w, "branch", STR(""));
     pair(w, "buildUser", STR(""));
@@ -163,10 +152,9 @@ static void write_top(struct json_writer *w, const char *key, const struct metri
 
 static bool tsdb_limit(struct http_exchange *x, size_t *out)
 {
-    struct http_form form;
+    struct http_form form = prom_form(x);
     int64_t v = 10;
 
-    prom_form(x, &form);
     struct str s = http_form_get(&form, STR("limit"));
     if (s.n && (!str_to_i64(s, &v) || v < 1)) {
         prom_error(x, "bad_data", STR("limit must be a positive number"));
@@ -188,7 +176,7 @@ static void status_tsdb(struct http_exchange *x)
     struct err e;
     size_t limit;
 
-    if (refuse_agent(x) || !tsdb_limit(x, &limit))
+    if (prom_refuse_agent(x) || !tsdb_limit(x, &limit))
         return;
     if (!metrics_cardinality(f->o.tenant, limit, &x->arena, &c, &e)) {
         prom_error_of(x, &e);
@@ -220,7 +208,7 @@ static void status_tsdb(struct http_exchange *x)
 
 static void status_blocks(struct http_exchange *x)
 {
-    if (refuse_agent(x))
+    if (prom_refuse_agent(x))
         return;
     struct json_writer w = prom_reply_begin(x);
     json_object(&w);
@@ -235,6 +223,8 @@ static void status_walreplay(struct http_exchange *x)
 {
     static const char *const keys[] = { "min", "max", "current" };
     struct json_writer w = prom_reply_begin(x);
+
+    http_set_header(x, STR("Vary"), STR("Origin")); // as upstream: not compressed either
 
     json_object(&w);
     for (size_t i = 0; i < ARRAY_LEN(keys); i++) {
@@ -335,10 +325,9 @@ static void write_self(void *ctx, const struct metric_sample *m)
 static void status_self_metrics(struct http_exchange *x)
 {
     OWNED(regex_free) struct regex *pattern = NULL;
-    struct http_form form;
+    struct http_form form = prom_form(x);
     struct err e;
 
-    prom_form(x, &form);
     struct str text = http_form_get(&form, STR("metric_name_pattern"));
     if (text.n && !regex_new(&pattern, text, REGEX_ANCHORED, &e)) {
         struct str words = str_c(e.text);
@@ -357,36 +346,7 @@ static void status_self_metrics(struct http_exchange *x)
     prom_reply_end(x, &w, NULL);
 }
 
-/* ---- rules and alerts: empty until there are rules ---- */
-
-static void reply_empty(struct http_exchange *x, const char *const *lists, size_t n)
-{
-    if (refuse_agent(x))
-        return;
-    struct json_writer w = prom_reply_begin(x);
-    json_object(&w);
-    for (size_t i = 0; i < n; i++) {
-        json_key(&w, str_c(lists[i]));
-        json_array(&w);
-        json_array_end(&w);
-    }
-    json_object_end(&w);
-    prom_reply_end(x, &w, NULL);
-}
-
-static void rules(struct http_exchange *x)
-{
-    static const char *const lists[] = { "groups" };
-
-    reply_empty(x, lists, 1);
-}
-
-static void alerts(struct http_exchange *x)
-{
-    static const char *const lists[] = { "alerts" };
-
-    reply_empty(x, lists, 1);
-}
+/* ---- notifications ---- */
 
 static void notifications(struct http_exchange *x)
 {
@@ -455,13 +415,6 @@ static void only_post(struct http_exchange *x)
     http_text(x, 405, STR("Only POST or PUT requests allowed"));
 }
 
-static void metrics_page(struct http_exchange *x)
-{
-    http_set_header(x, STR("Content-Type"),
-                    STR("text/plain; version=0.0.4; charset=utf-8; escaping=underscores"));
-    export_self_write(EXPO_TEXT, NULL, http_body(x));
-}
-
 void prom_routes_status(struct prom_face *f, struct http_server *s)
 {
     prom_route(f, s, "GET", "/api/v1/status/config", status_config);
@@ -472,8 +425,7 @@ void prom_routes_status(struct prom_face *f, struct http_server *s)
     prom_route(f, s, "GET", "/api/v1/status/tsdb/blocks", status_blocks);
     prom_route(f, s, "GET", "/api/v1/status/walreplay", status_walreplay);
     prom_route(f, s, "GET", "/api/v1/status/self_metrics", status_self_metrics);
-    prom_route(f, s, "GET", "/api/v1/rules", rules);
-    prom_route(f, s, "GET", "/api/v1/alerts", alerts);
+    prom_route(f, s, "GET", "/api/v1/features", prom_features);
     prom_route(f, s, "GET", "/api/v1/notifications", notifications);
     prom_route(f, s, "GET HEAD", "/-/healthy", healthy);
     prom_route(f, s, "GET HEAD", "/-/ready", ready);
@@ -481,6 +433,5 @@ void prom_routes_status(struct prom_face *f, struct http_server *s)
     prom_route(f, s, "GET", "/-/reload", only_post);
     prom_route(f, s, "POST PUT", "/-/quit", quit);
     prom_route(f, s, "GET", "/-/quit", only_post);
-    prom_route(f, s, "GET", "/metrics", metrics_page);
     prom_route(f, s, "GET", "/version", version);
 }

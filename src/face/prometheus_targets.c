@@ -1,7 +1,5 @@
 // prometheus_targets.c - targets, their metadata, scrape pools, relabelling step by step.
 // SPDX-License-Identifier: Apache-2.0
-#include <unistd.h>
-
 #include "base/sort.h"
 #include "base/vec.h"
 #include "face/prometheus_priv.h"
@@ -14,27 +12,55 @@ static void pair(struct json_writer *w, const char *key, struct str value)
 
 /* ---- targets ---- */
 
-// The URL as others reach it: this machine's name in the place of localhost.
+// host[:port] of a URL, brackets around the host kept; *at: where it begins.
+static struct str authority_of(struct str url, size_t *at)
+{
+    size_t scheme = str_find(url, STR("://"));
+
+    if (scheme == STR_NPOS)
+        return STR_NONE;
+    *at = scheme + 3;
+    struct str rest = str_sub(url, *at, url.n);
+    size_t end = 0;
+    while (end < rest.n && !strchr("/?#", rest.p[end]))
+        end++;
+    return str_sub(rest, 0, end);
+}
+
+// Cuts the port off; p NULL: there was none.
+static struct str cut_port(struct str *host)
+{
+    size_t colon = str_rfind_char(*host, ':'), bracket = str_rfind_char(*host, ']');
+
+    if (colon == STR_NPOS || (bracket != STR_NPOS && bracket > colon))
+        return STR_NONE;
+    struct str port = str_sub(*host, colon + 1, host->n);
+    host->n = colon;
+    return port;
+}
+
+// The URL as others reach it: for targets on this host, the host of the external URL; for this
+// server itself, all of the external URL but the path.
 static struct str global_url(struct http_exchange *x, struct str url)
 {
     static const char *const local[] = { "localhost", "127.0.0.1", "[::1]" };
-    char host[256] = "";
-    size_t from = str_find(url, STR("://"));
+    const struct prom_face *f = prom_face_of(x);
+    struct str external = f->o.external_url;
+    size_t at = 0, external_at = 0;
+    struct str host = authority_of(url, &at), outside = authority_of(external, &external_at);
+    struct str path = str_sub(url, at + host.n, url.n), port = cut_port(&host);
+    bool is_local = false;
 
-    if (from == STR_NPOS)
+    for (size_t i = 0; i < ARRAY_LEN(local); i++)
+        is_local |= str_eq_c(host, local[i]);
+    if (!is_local || !outside.n)
         return url;
-    from += 3;
-    for (size_t i = 0; i < ARRAY_LEN(local); i++) {
-        struct str rest = str_sub(url, from, url.n);
-        size_t n = strlen(local[i]);
-        if (!str_starts(rest, str_c(local[i])) ||
-            (rest.n > n && rest.p[n] != ':' && rest.p[n] != '/'))
-            continue;
-        gethostname(host, sizeof host - 1);
-        return arena_printf(&x->arena, "%.*s%s%.*s", (int)from, url.p, host,
-                            STRF(str_sub(rest, n, rest.n)));
-    }
-    return url;
+    if (str_eq(port, f->o.listen_port))
+        return arena_printf(&x->arena, "%.*s%.*s%.*s", (int)external_at, external.p, STRF(outside),
+                            STRF(path));
+    cut_port(&outside);
+    return arena_printf(&x->arena, "%.*s%.*s%s%.*s%.*s", (int)at, url.p, STRF(outside),
+                        port.n ? ":" : "", STRF(port), STRF(path));
 }
 
 static struct str zero_time(void)
@@ -114,10 +140,8 @@ static void write_dropped_counts(struct json_writer *w, const struct scrape_info
 static void targets(struct http_exchange *x)
 {
     struct prom_face *f = prom_face_of(x);
-    struct http_form form;
+    struct http_form form = prom_form(x);
     struct scrape_info info = { 0 };
-
-    prom_form(x, &form);
     struct str state = http_form_get(&form, STR("state")),
                pool = http_form_get(&form, STR("scrapePool"));
     bool any = !state.n || str_eq_nocase(state, STR("any"));
@@ -190,12 +214,11 @@ static void targets_metadata(struct http_exchange *x)
     struct prom_face *f = prom_face_of(x);
     OWNED(promql_fini) struct promql q = { 0 };
     struct scrape_meta *meta = NULL;
-    struct http_form form;
+    struct http_form form = prom_form(x);
     struct err e;
     int64_t limit;
     size_t n = 0;
 
-    prom_form(x, &form);
     struct str metric = http_form_get(&form, STR("metric")),
                match = http_form_get(&form, STR("match_target"));
     if (!number_param(x, &form, "limit", &limit))
@@ -283,11 +306,10 @@ static void metadata(struct http_exchange *x)
     struct prom_face *f = prom_face_of(x);
     struct meta_collect c = { .a = &x->arena };
     struct scrape_meta *scraped = NULL;
-    struct http_form form;
+    struct http_form form = prom_form(x);
     int64_t limit, per_metric;
     size_t n = 0;
 
-    prom_form(x, &form);
     if (!number_param(x, &form, "limit", &limit) ||
         !number_param(x, &form, "limit_per_metric", &per_metric))
         return;
@@ -387,9 +409,8 @@ static void relabel_steps(struct http_exchange *x)
     OWNED(labels_builder_fini) struct labels_builder b = { 0 };
     OWNED(prom_config_put) struct prom_config *c = f->o.host.config(f->o.host.ctx);
     const struct conf_scrape *job = NULL;
-    struct http_form form;
+    struct http_form form = prom_form(x);
 
-    prom_form(x, &form);
     struct str pool = http_form_get(&form, STR("scrapePool")),
                text = http_form_get(&form, STR("labels"));
     if (!pool.n || !text.n) {
@@ -459,10 +480,8 @@ static void alertmanagers(struct http_exchange *x)
     struct prom_face *f = prom_face_of(x);
     OWNED(prom_config_put) struct prom_config *c = f->o.host.config(f->o.host.ctx);
 
-    if (f->o.agent) {
-        prom_error(x, "execution", STR("unavailable with Prometheus Agent"));
+    if (prom_refuse_agent(x))
         return;
-    }
     struct json_writer w = prom_reply_begin(x);
     json_object(&w);
     json_key_lit(&w, "activeAlertmanagers");
@@ -482,9 +501,8 @@ static void pool_config(struct http_exchange *x)
     struct prom_face *f = prom_face_of(x);
     OWNED(prom_config_put) struct prom_config *c = f->o.host.config(f->o.host.ctx);
     OWNED(buf_fini) struct buf text = { 0 };
-    struct http_form form;
+    struct http_form form = prom_form(x);
 
-    prom_form(x, &form);
     struct str pool = http_form_get(&form, STR("scrapePool"));
     for (size_t i = 0; c && i < c->doc.scrape_configs.n; i++) {
         const struct conf_scrape *job = c->doc.scrape_configs.v[i];

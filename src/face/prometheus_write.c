@@ -396,6 +396,15 @@ static void write_request(struct http_exchange *x)
     store(&r);
 }
 
+static void otlp(struct http_exchange *x)
+{
+    if (prom_face_of(x)->o.enable_otlp)
+        prom_plain_error(x, 501, STR("the OTLP receiver is not supported yet"));
+    else
+        prom_plain_error(
+            x, 404, STR("otlp write receiver needs to be enabled with --web.enable-otlp-receiver"));
+}
+
 void prom_routes_write(struct prom_face *f, struct http_server *s)
 {
     prom_route_with(f, s,
@@ -403,5 +412,10 @@ void prom_routes_write(struct prom_face *f, struct http_server *s)
                                           .path = "/api/v1/write",
                                           .handle = write_request,
                                           .pool = f->write_pool,
+                                          .body_max = WRITE_BODY_MAX });
+    prom_route_with(f, s,
+                    &(struct http_route){ .method = "POST",
+                                          .path = "/api/v1/otlp/v1/metrics",
+                                          .handle = otlp,
                                           .body_max = WRITE_BODY_MAX });
 }
