@@ -321,7 +321,7 @@ static struct str prefix_of(struct server *s)
 static bool is_unknown_there(const char *name)
 {
     static const char *const names[] = { "storage.wal-sync", "storage.cache-size",
-                                         "alertmanager.timeout",
+                                         "alertmanager.timeout", "storage.tsdb.retention",
                                          "storage.tsdb.allow-overlapping-blocks" };
 
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
@@ -349,9 +349,10 @@ static struct prom_flag *shown_flags(struct server *s, size_t *n)
         OWNED(buf_fini) struct buf text = { 0 };
         for (size_t k = 0; k < f->all.n; k++)
             buf_printf(&text, "%s%.*s", k ? "," : "", STRF(f->all.v[k]));
-        v[(*n)++] = (struct prom_flag){ f->flag->name, f->all.n
-                                                           ? arena_str(&s->arena, buf_view(&text))
-                                                           : f->text };
+        struct str shown = f->all.n ? arena_str(&s->arena, buf_view(&text)) : f->text;
+        if (strcmp(f->flag->name, "web.route-prefix") == 0)
+            shown = prefix_of(s);
+        v[(*n)++] = (struct prom_flag){ f->flag->name, shown };
     }
     qsort(v, *n, sizeof *v, flag_order);
     return v;
@@ -433,7 +434,11 @@ static void make_metrics(struct server *s)
     s->reload_time = metric_plain("prometheus_config_last_reload_success_timestamp_seconds",
                                   "When the configuration was last reloaded with success.",
                                   METRIC_GAUGE);
-    s->ready_gauge = metric_plain("prometheus_ready", "Whether start-up has ended.", METRIC_GAUGE);
+    s->ready_gauge = metric_plain(
+        "prometheus_ready",
+        "Whether Prometheus startup was fully completed and the server is ready for "
+        "normal operation.",
+        METRIC_GAUGE);
 }
 
 static bool start(struct server *s, struct err *e)
@@ -473,6 +478,7 @@ static bool start(struct server *s, struct err *e)
             .no_experimental_functions = !host_has_feature(s, "promql-experimental-functions"),
             .no_extended_selectors = !host_has_feature(s, "promql-extended-range-selectors"),
             .no_fill_modifiers = !host_has_feature(s, "promql-binop-fill-modifiers"),
+            .no_old_functions = s->as_prometheus,
         },
         .clock = clock_real(),
     };
@@ -555,8 +561,7 @@ static void prometheus_defaults(struct flags *f)
         const char *name, *value;
     } defaults[] = { { "storage.tsdb.path", "data/" },
                      { "web.listen-address", "0.0.0.0:9090" },
-                     { "web.enable-remote-write-receiver", "false" },
-                     { "web.route-prefix", "" } };
+                     { "web.enable-remote-write-receiver", "false" } };
 
     for (size_t i = 0; i < ARRAY_LEN(defaults); i++)
         for (size_t k = 0; k < f->n; k++)

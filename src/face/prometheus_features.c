@@ -131,7 +131,7 @@ static void take_functions(const struct prom_face *f, struct arena *a, feature_v
 
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
         const struct promql_function *fn = promql_function_find(str_c(names[i]));
-        if (!fn) // an identifier of the engine without a name in the language
+        if (!fn || (fn->id == FN_holt_winters && f->o.engine->syntax.no_old_functions))
             continue;
         bool on = !(fn->flags & FN_EXPERIMENTAL) || !f->o.engine->syntax.no_experimental_functions;
         *vec_push_in(a, v) = (struct feature){ str_c(names[i]), on };

@@ -108,8 +108,10 @@ static void query_exemplars(struct http_exchange *x)
         http_status(x, 204);
         return;
     }
+    // Exemplars have times of their own: the series may be of any time.
     struct series_source *s = metrics_source(f->o.tenant);
-    if (!s->open(s, min_ms, max_ms, &view, &e)) {
+    if (!s->open(s, prom_time_storage_ms(PROM_TIME_MIN), prom_time_storage_ms(PROM_TIME_MAX), &view,
+                 &e)) {
         prom_error_of(x, &e);
         return;
     }
@@ -257,7 +259,7 @@ static void read_request(struct http_exchange *x)
         if (run_read(&r, &q.query[r.query], &e))
             continue;
         if (e.kind != ERR_CANCELLED)
-            prom_plain_error(x, e.kind == ERR_INVALID ? 400 : 500, str_c(e.text));
+            prom_plain_error(x, 500, str_c(e.text)); // a bad expression too, as upstream
         return;
     }
     if (!q.streamed)

@@ -71,6 +71,17 @@ static bool labels_are_good(struct labels ls)
     return true;
 }
 
+static struct str labels_problem(struct arena *a, const struct prompb_series *s,
+                                 const struct err *e)
+{
+    OWNED(buf_fini) struct buf refs = { 0 };
+
+    if (e->kind != ERR_NOT_FOUND)
+        return arena_str(a, str_c(e->text));
+    prompb_series_refs(s, &refs);
+    return arena_printf(a, "parsing labels for series %.*s: %s", STRF(buf_view(&refs)), e->text);
+}
+
 // The ref of a series. False: the series is dropped.
 static bool resolve(struct receiver *r, const struct prompb_series *s, struct series_ref *out)
 {
@@ -84,7 +95,7 @@ static bool resolve(struct receiver *r, const struct prompb_series *s, struct se
         return true;
     if (!prompb_series_labels(&r->w, s, a, &ls, &e)) {
         if (r->version == PROMPB_WRITE_2)
-            problem(r, arena_str(a, str_c(e.text)));
+            problem(r, labels_problem(a, s, &e));
         return false;
     }
     if (!labels_are_good(ls)) {

@@ -217,6 +217,7 @@ struct promql_options {
     bool no_experimental_functions;
     bool no_extended_selectors; // anchored, smoothed
     bool no_fill_modifiers;     // fill(0), fill_left(0), fill_right(0)
+    bool no_old_functions;      // holt_winters, which Prometheus 3 renamed
 };
 
 /*

@@ -213,6 +213,8 @@ static struct promql_node *parse_call(struct parser *p, const struct token *name
         return NULL;
     struct promql_node *n = promql_node_new(p, PROMQL_CALL, name->pos, p->last_closing);
     n->call.fn = promql_function_find(name->val);
+    if (n->call.fn && n->call.fn->id == FN_holt_winters && p->options.no_old_functions)
+        n->call.fn = NULL;
     if (!n->call.fn) {
         struct str quoted = promql_quoted(p, name->val);
         promql_report(p, name->pos, token_end(name), "unknown function with name %.*s",

@@ -234,10 +234,13 @@ static bool view_exemplars(struct series_view *v, const struct select_query *q, 
                            struct budget *b, struct series_exemplars **out, size_t *out_n,
                            struct err *e)
 {
+    struct select_query any_time = *q; // an exemplar may be of another time than its series' rows
     struct series_set set;
     VEC(struct series_exemplars) found = { 0 };
 
-    if (!view_select(v, q, a, b, &set, e))
+    any_time.min_ms = INT64_MIN;
+    any_time.max_ms = INT64_MAX;
+    if (!view_select(v, &any_time, a, b, &set, e))
         return false;
     for (size_t i = 0; i < set.n; i++) {
         struct series_exemplars x = { .series = set.v[i].labels };

@@ -90,6 +90,8 @@ bool prompb_series_key(struct prompb_write *w, const struct prompb_series *s, ui
  */
 MUST_CHECK bool prompb_series_labels(struct prompb_write *w, const struct prompb_series *s,
                                      struct arena *a, struct labels *out, struct err *e);
+// Appends the label references of a series of 2.0 for a message: [1 2 1].
+void prompb_series_refs(const struct prompb_series *s, struct buf *b);
 // 2.0: type, help and unit; out->name is left alone. ERR_NOT_FOUND: references.
 MUST_CHECK bool prompb_series_meta(struct prompb_write *w, const struct prompb_series *s,
                                    struct metric_meta *out, struct err *e);

@@ -359,6 +359,30 @@ static bool labels_2(struct prompb_write *w, struct str message, struct arena *a
     return sort_labels(&r.list, out, e);
 }
 
+void prompb_series_refs(const struct prompb_series *s, struct buf *b)
+{
+    struct proto c = proto_of(s->message);
+    struct proto_field f;
+    uint64_t ref;
+    size_t from = b->n;
+
+    while (proto_next(&c, &f) > 0) {
+        struct proto packed = proto_of(f.bytes);
+
+        if (proto_number(&f) != 1)
+            continue;
+        if ((f.key & 7) == PROTO_VARINT)
+            buf_printf(b, " %llu", (unsigned long long)f.value);
+        while ((f.key & 7) == PROTO_BYTES && packed.p < packed.end && proto_varint(&packed, &ref))
+            buf_printf(b, " %llu", (unsigned long long)ref);
+    }
+    if (b->n > from)
+        b->p[from] = '[';
+    else
+        buf_char(b, '[');
+    buf_char(b, ']');
+}
+
 bool prompb_series_labels(struct prompb_write *w, const struct prompb_series *s, struct arena *a,
                           struct labels *out, struct err *e)
 {

@@ -20,6 +20,7 @@ struct page {
     enum expo_format format;
     int64_t stamp_ms;
     uint64_t scraped, added, new_series, limit;
+    bool limited; // beyond the limit: the rest is only counted
     struct err error;
 };
 
@@ -250,6 +251,10 @@ static bool add_sample(struct page *p, struct expo *x, const struct expo_event *
     uint32_t slot = ev->slot;
 
     p->scraped++;
+    if (UNLIKELY(p->limited)) {
+        p->added += slot == EXPO_SLOT_NONE || !c->series.v[slot].dropped;
+        return true;
+    }
     if (UNLIKELY(slot == EXPO_SLOT_NONE)) {
         slot = slot_find(c, ev->hash);
         if (slot == MAP_NONE) {
@@ -267,8 +272,7 @@ static bool add_sample(struct page *p, struct expo *x, const struct expo_event *
     s->page = c->page;
     *vec_push(&c->next) = (struct expo_known){ ev->hash, (uint32_t)ev->series.n, slot };
     add_rows(p, ev, s);
-    if (p->limit && p->added > p->limit)
-        return err_set(&p->error, ERR_LIMIT, "sample limit exceeded");
+    p->limited = p->limit && p->added > p->limit;
     return true;
 }
 
@@ -350,6 +354,8 @@ static bool read_page(struct page *p, struct str body)
             add_meta(p, &ev);
         }
     }
+    if (got == 0 && p->limited)
+        return err_set(&p->error, ERR_LIMIT, "sample limit exceeded");
     return got == 0;
 }
 
@@ -480,12 +486,10 @@ void scrape_append(struct scrape_target *t, const struct scrape_result *r)
     if (r->failure)
         p.error = *r->failure;
     if (r->failure || !read_page(&p, r->body)) {
-        bool limited = p.error.kind == ERR_LIMIT;
-        if (limited)
+        if (p.limited)
             metric_add(t->pool->scraper->sample_limit, 1);
         append_batch_reset(p.batch);
         vec_reset(&c->next);
-        p.added = limited ? p.added : 0;
         c->page++; // nothing of this page counts as seen
     }
     add_vanished(&p);

@@ -189,13 +189,15 @@ static const struct {
     { "rate(up[5m] smoothed)",
       "1:6: parse error: smoothed modifier is experimental and not enabled" },
     { "up anchored", "1:1: parse error: anchored modifier is experimental and not enabled" },
+    { "holt_winters(a[5m], 0.5, 0.5)",
+      "1:1: parse error: unknown function with name \"holt_winters\"" },
     { "1 + (a and fill(0) b)",
       "1:6: parse error: binop fill modifiers are experimental and not enabled" },
 };
 
 TEST(what_options_switch_off)
 {
-    static const struct promql_options off = { true, true, true };
+    static const struct promql_options off = { true, true, true, true };
 
     FOR_CASES (t, gated) {
         OWNED(arena_fini) struct arena a = { 0 };
