@@ -411,7 +411,7 @@ static bool rotate_catalog(struct span *s, struct err *e)
     return true;
 }
 
-bool span_freeze_locked(struct span *s, bool final, struct err *e)
+bool span_freeze_locked(struct span *s, uint64_t final, struct err *e)
 {
     OWNED(catalog_build_free) struct catalog_build *build = NULL;
     struct freeze_edit edit = { .s = s };
@@ -421,7 +421,7 @@ bool span_freeze_locked(struct span *s, bool final, struct err *e)
         !sync_catalog(s, e))
         return false;
     edit.catalog_first = s->catalog_log;
-    number = partition_number(s->store);
+    number = final ? final : partition_number(s->store);
     if (!(final ? catalog_merge(s->catalog, number, true, &build, e)
                 : catalog_freeze(s->catalog, number, &build, e)))
         return err_wrap(e, "freeze the catalog of %s", s->name);
@@ -443,5 +443,5 @@ bool span_freeze_locked(struct span *s, bool final, struct err *e)
 bool span_freeze(struct span *s, struct err *e)
 {
     LOCKED(&s->work_mu);
-    return span_freeze_locked(s, false, e);
+    return span_freeze_locked(s, 0, e);
 }

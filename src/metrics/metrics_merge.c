@@ -350,19 +350,31 @@ static void let_go_of_logs(struct span *s)
     log_group_free(g);
 }
 
+/*
+ * A number for the final segment, above those of all logs whose rows its slices know: rows of later
+ * logs are of larger sequence. False: there are logs.
+ */
+static bool number_after_logs(struct span *s, uint64_t *number)
+{
+    LOCKED(&s->open_mu); // logs get their numbers under it
+    *number = partition_number(s->store);
+    return !span_has_logs(s);
+}
+
 static bool close_writing(struct span *s, struct err *e)
 {
     OWNED(manifest_fini) struct manifest m = { 0 };
+    uint64_t number;
     LOCKED(&s->work_mu);
 
     if (!span_flush_locked(s, false, e))
         return false;
-    if (span_has_logs(s))
+    if (!number_after_logs(s, &number))
         return true; // rows are on their way
     atomic_store_explicit(&s->is_final, true, memory_order_relaxed);
     partition_manifest(s->store, &m);
     if ((m.segments.n > 1 || catalog_freeze_is_due(s->catalog) || s->catalog_streams.n) &&
-        !span_freeze_locked(s, true, e))
+        !span_freeze_locked(s, number, e))
         return false;
     let_go_of_logs(s);
     return true;

@@ -304,8 +304,8 @@ MUST_CHECK bool span_flush_locked(struct span *s, bool keep_head, struct err *e)
 // Flushes everything and gives the span the tenant's number of shards. Its parts become barriers.
 MUST_CHECK bool span_reshard(struct span *s, struct err *e);
 MUST_CHECK bool span_freeze(struct span *s, struct err *e);
-// final: all segments become one, and their slices count for good.
-MUST_CHECK bool span_freeze_locked(struct span *s, bool final, struct err *e);
+// final: 0, or the number of the one segment that all become; its slices then count for good.
+MUST_CHECK bool span_freeze_locked(struct span *s, uint64_t final, struct err *e);
 /*
  * Writes, syncs and opens a part with a new number. fill adds its rows; without rows out->part is
  * NULL and no file stays. base: path and id are set here.

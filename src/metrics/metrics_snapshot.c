@@ -70,7 +70,7 @@ static bool copy_span(struct span *s, const char *root, bool skip_head, struct e
     buf_printf(&dir, "%s/%s", root, s->name);
     LOCKED(&s->merge_mu);
     LOCKED(&s->work_mu);
-    return (skip_head || span_flush_locked(s, true, e)) && span_freeze_locked(s, false, e) &&
+    return (skip_head || span_flush_locked(s, true, e)) && span_freeze_locked(s, 0, e) &&
            make_folders(buf_cstr(&dir), e) && copy_listed(s, dir.p, e);
 }
 

@@ -247,6 +247,25 @@ bool spans_load(struct metrics_tenant *t, struct err *e)
 
 /* ---- opening ---- */
 
+/*
+ * Whether the final segment knows of all rows: there is one segment, no log, and no part holds rows
+ * of a log younger than the segment (parts keep the numbers of their logs when they are merged).
+ */
+static bool slices_are_whole(struct span *s, const struct manifest *m)
+{
+    OWNED(arena_fini) struct arena a = { 0 };
+    struct partition_numbers logs;
+    struct err e = { 0 }; // unsure means no
+
+    if (m->segments.n != 1 || !partition_files(s->store, PARTITION_ROWS, &a, &logs, &e) || logs.n)
+        return false;
+    for (size_t i = 0; i < m->parts.n; i++) {
+        if (m->parts.v[i].seq_to >= m->segments.v[0].number)
+            return false;
+    }
+    return true;
+}
+
 static bool open_catalog(struct span *s, const struct manifest *m, struct err *e)
 {
     OWNED(buf_fini) struct buf dir = { 0 };
@@ -272,6 +291,7 @@ static bool open_catalog(struct span *s, const struct manifest *m, struct err *e
         .id_next = m->next_id,
         .segments = seg,
         .segment_count = m->segments.n,
+        .slices_trusted = slices_are_whole(s, m),
     };
     if (!catalog_open(&s->catalog, &o, &damage, e))
         return false;

@@ -591,3 +591,50 @@ TEST(tenants_are_apart)
     CHECK_OK(metrics_tenant(f->m, STR("a/b %"), &other, &e), &e);
     CHECK(fx_compare(f) == 10);
 }
+
+/* ---- pruning by time ---- */
+
+static size_t selected_between(struct fixture *f, int64_t min_ms, int64_t max_ms)
+{
+    OWNED(arena_fini) struct arena a = { 0 };
+    OWNED(series_view_put) struct series_view *v = NULL;
+    struct budget budget = { 0 };
+    struct err e = { 0 };
+    struct matcher all = { MATCH_NE, LABEL_NAME, STR(""), NULL };
+    struct select_query q = { &all, 1, min_ms, max_ms, 0 };
+    struct series_set set = { 0 };
+    struct series_source *source = metrics_source(f->t);
+
+    CHECK_OK(source->open(source, min_ms, max_ms, &v, &e), &e);
+    CHECK_OK(v->ops->select(v, &q, &a, &budget, &set, &e), &e);
+    return set.n;
+}
+
+TEST(closed_partitions_prune_series_by_time_after_a_restart_until_late_rows_come)
+{
+    struct metrics_options o = { .shards = 2, .out_of_order_window_ms = 60 * (int64_t)MS_DAY };
+    OWNED(fx_free) struct fixture *f = fx_new(&o);
+    struct err e = { 0 };
+
+    fx_scrape(f, 0, 50, T0);
+    f->clock.fake_ms = T0 + 20 * MS_HOUR;
+    fx_scrape(f, 50, 60, T0 + 20 * MS_HOUR);
+    f->clock.fake_ms += 2 * MS_DAY;
+    fx_scrape(f, 0, 1, T0 + 2 * MS_DAY);
+    CHECK_OK(metrics_merge(f->m, &e), &e);
+    CHECK(selected_between(f, T0 + 20 * MS_HOUR, T0 + 21 * MS_HOUR) == 10);
+    fx_reopen(f);
+    CHECK(selected_between(f, T0 + 20 * MS_HOUR, T0 + 21 * MS_HOUR) == 10);
+    CHECK(selected_between(f, T0, T0 + MS_HOUR) == 50);
+
+    fx_scrape(f, 0, 5, T0 + 20 * MS_HOUR + MS_MINUTE); // late
+    CHECK(selected_between(f, T0 + 20 * MS_HOUR, T0 + 21 * MS_HOUR) == 15);
+    fx_reopen(f);
+    CHECK(selected_between(f, T0 + 20 * MS_HOUR, T0 + 21 * MS_HOUR) >= 15);
+    (void)fx_compare(f);
+    (void)fx_compare_range(f, T0 + 20 * MS_HOUR, T0 + 21 * MS_HOUR);
+    f->clock.fake_ms += 3 * MS_HOUR;
+    CHECK_OK(metrics_merge(f->m, &e), &e);
+    fx_reopen(f);
+    (void)fx_compare_range(f, T0 + 20 * MS_HOUR, T0 + 21 * MS_HOUR);
+}
