@@ -2,13 +2,15 @@
  * metrics.c - opening a data directory, tenants, figures.
  *
  * Folders: lock (held by one process), reserve (room for MANIFESTs on a full disk),
- * tenants/<name>/tenant.json, tenants/<name>/metrics/<partition>/…, tenants/<name>/metadata.log.
+ * tenants/<name>/tenant.json and .copy, tenants/<name>/metrics/<partition>/…,
+ * tenants/<name>/metadata.log.
  */
 // SPDX-License-Identifier: Apache-2.0
 #include "metrics/metrics.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -44,12 +46,28 @@ static bool folder_name(struct str name, struct buf *b, struct err *e)
     return true;
 }
 
+// The checksum of the key's digits, as eight digits.
+static void key_check(struct str digits, char out[9])
+{
+    snprintf(out, 9, "%08x", (unsigned)crc32c(0, digits.p, digits.n));
+}
+
+static struct str field_of(struct str text, struct str name, size_t n)
+{
+    size_t at = str_find(text, name);
+
+    return at == STR_NPOS ? STR_NONE : str_sub(text, at + name.n, at + name.n + n);
+}
+
 static bool parse_key(struct str text, uint64_t key[2])
 {
-    size_t at = str_find(text, STR("\"key\":\""));
-    struct str hex = str_sub(text, at == STR_NPOS ? text.n : at + 7, SIZE_MAX);
+    struct str hex = field_of(text, STR("\"key\":\""), KEY_DIGITS);
+    char check[9];
 
     if (hex.n < KEY_DIGITS)
+        return false;
+    key_check(hex, check);
+    if (!str_eq_c(field_of(text, STR("\"check\":\""), 8), check))
         return false;
     key[0] = key[1] = 0;
     for (size_t i = 0; i < KEY_DIGITS; i++) {
@@ -63,28 +81,60 @@ static bool parse_key(struct str text, uint64_t key[2])
     return true;
 }
 
-// Reads the tenant's key, or makes it.
-static bool load_key(struct metrics_tenant *t, const char *folder, struct err *e)
+static bool read_key(const char *path, uint64_t key[2], struct err *e)
 {
     OWNED(arena_fini) struct arena a = { 0 };
-    OWNED(buf_fini) struct buf path = { 0 };
-    OWNED(buf_fini) struct buf json = { 0 };
-    uint64_t key[2];
     struct str text;
 
-    buf_printf(&path, "%s/tenant.json", folder);
-    if (file_exists(buf_cstr(&path))) {
-        if (!file_read(&a, path.p, 4096, &text, e))
+    if (!file_read(&a, path, 4096, &text, e))
+        return false;
+    return parse_key(text, key) ||
+           err_set(e, ERR_CORRUPT, "%s is damaged: no key of 32 hex digits with its checksum",
+                   path);
+}
+
+static bool write_key(const char *path, const uint64_t key[2], struct err *e)
+{
+    OWNED(buf_fini) struct buf json = { 0 };
+    char digits[KEY_DIGITS + 1], check[9];
+
+    snprintf(digits, sizeof digits, "%016llx%016llx", (unsigned long long)key[0],
+             (unsigned long long)key[1]);
+    key_check(str_of(digits, KEY_DIGITS), check);
+    buf_printf(&json, "{\"format\":1,\"key\":\"%s\",\"check\":\"%s\"}\n", digits, check);
+    return file_replace(path, buf_view(&json), e);
+}
+
+/*
+ * Reads the tenant's key, or makes it. Without it nothing of the tenant could be read, so there is
+ * a copy beside it: a damaged or lost one is named in the log and written anew from the other.
+ */
+static bool load_key(struct metrics_tenant *t, const char *folder, struct err *e)
+{
+    OWNED(buf_fini) struct buf first = { 0 };
+    OWNED(buf_fini) struct buf copy = { 0 };
+    struct err of_first = { 0 }, of_copy = { 0 };
+    uint64_t key[2], other[2];
+
+    buf_printf(&first, "%s/tenant.json", folder);
+    buf_printf(&copy, "%s/tenant.json.copy", folder);
+    bool has_first = read_key(buf_cstr(&first), key, &of_first);
+    bool has_copy = read_key(buf_cstr(&copy), other, &of_copy);
+
+    if (!has_first && !has_copy) {
+        if (of_first.kind != ERR_NOT_FOUND || of_copy.kind != ERR_NOT_FOUND) {
+            *e = of_first.kind == ERR_NOT_FOUND ? of_copy : of_first;
             return false;
-        if (!parse_key(text, key))
-            return err_set(e, ERR_CORRUPT, "%s has no \"key\" of 32 hex digits", path.p);
-    } else {
+        }
         rand_bytes(key, sizeof key);
-        buf_printf(&json, "{\"format\":1,\"key\":\"%016llx%016llx\"}\n", (unsigned long long)key[0],
-                   (unsigned long long)key[1]);
-        if (!file_replace(path.p, buf_view(&json), e))
-            return false;
+    } else if (!has_first) {
+        memcpy(key, other, sizeof key);
+        log_error("metrics", "the tenant's key is read from its copy", KV_ERR(&of_first));
+    } else if (!has_copy && of_copy.kind != ERR_NOT_FOUND) {
+        log_error("metrics", "the copy of the tenant's key is written anew", KV_ERR(&of_copy));
     }
+    if ((!has_first && !write_key(first.p, key, e)) || (!has_copy && !write_key(copy.p, key, e)))
+        return false;
     t->fingerprint_key = key[0];
     t->owner_key = key[1];
     return true;

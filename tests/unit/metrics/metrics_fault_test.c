@@ -347,6 +347,71 @@ TEST(flipped_bytes_tell_no_lies)
     CHECK_OK(file_remove_tree(dir, &e), &e);
 }
 
+// Every byte of the tenant's key file flipped, and the file cut there: the copy serves, and mends it.
+TEST(a_damaged_key_is_read_from_its_copy)
+{
+    OWNED(arena_fini) struct arena a = { 0 };
+    const char *dir = file_temp_dir(&a), *names[] = { "tenant.json", "tenant.json.copy" };
+    struct str whole, now;
+    struct err e = { 0 };
+    struct fixture *f;
+    bool ok;
+
+    f = fx_at(dir, &ok);
+    CHECK(ok);
+    commit_at_last(f, 0);
+    ledger_step(f, 0);
+    for (size_t i = 0; i < 4; i++) {
+        const char *path = arena_printf(&a, "%s/tenants/anonymous/%s", dir, names[i % 2]).p;
+
+        CHECK_OK(file_read(&a, path, 4096, &whole, &e), &e);
+        for (size_t at = 0; at < whole.n; at++) {
+            char *p = arena_copy(&a, whole.p, whole.n);
+
+            p[at] ^= 0x11;
+            CHECK_OK(file_replace(path, str_of(p, i < 2 ? whole.n : at), &e), &e);
+            if (at == 7)
+                CHECK_OK(file_remove(path, &e), &e);
+            fx_reopen(f);
+        }
+        (void)fx_compare(f);
+        CHECK_OK(file_replace(path, STR("{}"), &e), &e);
+        fx_reopen(f);
+        CHECK_OK(file_read(&a, path, 4096, &now, &e), &e);
+        CHECK(str_eq(now, whole));
+    }
+    fx_drop(f);
+    CHECK_OK(file_remove_tree(dir, &e), &e);
+}
+
+// With both copies damaged nothing is guessed.
+TEST(without_a_key_nothing_is_opened)
+{
+    OWNED(arena_fini) struct arena a = { 0 };
+    const char *dir = file_temp_dir(&a);
+    struct metrics *m = NULL;
+    struct metrics_tenant *t = NULL;
+    struct err e = { 0 };
+    struct fixture *f;
+    bool ok;
+
+    f = fx_at(dir, &ok);
+    CHECK(ok);
+    append_batch_free(f->b);
+    metrics_close(f->m);
+    f->b = NULL;
+    f->m = NULL;
+    CHECK_OK(file_replace(arena_printf(&a, "%s/tenants/anonymous/tenant.json", dir).p,
+                          STR("{\"format\":1,\"key\":\"00112233445566778899aabbccddeeff\"}"), &e),
+             &e);
+    CHECK_OK(file_remove(arena_printf(&a, "%s/tenants/anonymous/tenant.json.copy", dir).p, &e), &e);
+    CHECK(!(metrics_open(&m, &f->o, &e) && metrics_tenant(m, STR("anonymous"), &t, &e)));
+    CHECK(e.kind == ERR_CORRUPT && strstr(e.text, "tenant.json"));
+    metrics_close(m);
+    fx_drop(f);
+    CHECK_OK(file_remove_tree(dir, &e), &e);
+}
+
 TEST(a_full_disk_refuses_and_recovers)
 {
     OWNED(arena_fini) struct arena a = { 0 };
