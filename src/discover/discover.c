@@ -46,6 +46,7 @@ struct discover {
     struct mutex wake_mu; // guards stopping
     struct cond wake;
     bool stopping; // under wake_mu
+    bool halted;
     struct provider *providers;
     size_t provider_count;
     struct thread scheduler;
@@ -361,8 +362,32 @@ static void provider_add(struct discover *d, size_t set, enum provider_kind kind
     };
 }
 
+// Takes over what the providers of an equal set have found; their order is the same.
+static void take_over(struct discover *d, size_t set, size_t first)
+{
+    const struct discover *old = d->o.before;
+    size_t from = d->o.sets[set].before, k = first;
+
+    for (size_t i = 0; old && i < old->provider_count; i++) {
+        struct provider *was = &old->providers[i];
+        if (was->set != from || from == DISCOVER_FRESH)
+            continue;
+        assert(k < d->provider_count && d->providers[k].kind == was->kind);
+        struct provider *p = &d->providers[k++];
+        p->arena = was->arena;
+        p->targets = was->targets;
+        p->target_count = was->target_count;
+        p->hash = was->hash;
+        was->arena = (struct arena){ 0 };
+        was->targets = NULL;
+        was->target_count = 0;
+    }
+}
+
 static void set_add(struct discover *d, size_t set)
 {
+    size_t first = d->provider_count;
+
     const struct conf_sd *sd = d->o.sets[set].sd;
 
     provider_add(d, set, PROVIDER_STATIC, sd, 0);
@@ -375,6 +400,7 @@ static void set_add(struct discover *d, size_t set)
     for (size_t i = 0; i < sd->dns_sd.n; i++)
         provider_add(d, set, PROVIDER_DNS, sd->dns_sd.v[i],
                      ((const struct conf_dns_sd *)sd->dns_sd.v[i])->refresh_interval_ms);
+    take_over(d, set, first);
 }
 
 bool discover_start(struct discover **out, const struct discover_options *o, struct err *e)
@@ -407,9 +433,9 @@ bool discover_start(struct discover **out, const struct discover_options *o, str
     return true;
 }
 
-void discover_stop(struct discover *d)
+void discover_halt(struct discover *d)
 {
-    if (!d)
+    if (!d || d->halted)
         return;
     mutex_lock(&d->wake_mu);
     d->stopping = true;
@@ -417,6 +443,15 @@ void discover_stop(struct discover *d)
     mutex_unlock(&d->wake_mu);
     thread_join(&d->scheduler);
     pool_stop(d->pool);
+    d->pool = NULL;
+    d->halted = true;
+}
+
+void discover_stop(struct discover *d)
+{
+    if (!d)
+        return;
+    discover_halt(d);
     for (size_t i = 0; i < d->provider_count; i++)
         arena_fini(&d->providers[i].arena);
     cond_fini(&d->wake);

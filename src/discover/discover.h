@@ -13,9 +13,12 @@
 
 struct discover;
 
+#define DISCOVER_FRESH SIZE_MAX
+
 struct discover_set {
     struct str name;          // of the job, for logs and metrics
     const struct conf_sd *sd; // borrowed while the discovery runs
+    size_t before;            // number of the equal set of options.before; DISCOVER_FRESH: none
 };
 
 /*
@@ -30,10 +33,17 @@ struct discover_options {
     struct http_client *client; // for http_sd; borrowed
     discover_fn update;
     void *ctx;
+    /*
+     * A halted discovery, or NULL. Sets that name one of its sets take over what that has found, and
+     * update is called for them only when this changes: a reload disturbs no targets.
+     */
+    struct discover *before;
 };
 MUST_CHECK bool discover_start(struct discover **out, const struct discover_options *o,
                                struct err *e);
-void discover_stop(struct discover *d); // joins; NULL is fine
+// Joins its threads: no update is called after it. What was found stays until discover_stop().
+void discover_halt(struct discover *d); // NULL is fine
+void discover_stop(struct discover *d); // halts and frees; NULL is fine
 OWN_DEFINE(struct discover *, discover_stop)
 
 // The call options that HTTP client settings of a configuration mean. Secrets of files are read now.

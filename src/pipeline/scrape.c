@@ -139,12 +139,11 @@ static void pool_update_locked(struct scraper *s, struct scrape_pool *p,
     p->dropped_count = 0;
     for (size_t i = 0; i < n; i++)
         target_adopt(s, p, targets[i], &next);
-    if (limit && next.n > limit) {
+    bool over = limit && next.n > limit;
+    if (over)
         log_error("scrape", "target limit exceeded, none of the pool's targets is scraped",
                   KV_STR("pool", p->name), KV_U64("targets", next.n), KV_U64("limit", limit));
-        while (next.n)
-            target_remove(s, next.v[--next.n]);
-    }
+    atomic_store_explicit(&p->over_limit, over ? next.n : 0, memory_order_relaxed);
     for (size_t i = 0; i < p->targets.n; i++)
         if (p->targets.v[i])
             target_remove(s, p->targets.v[i]);
@@ -176,11 +175,16 @@ static struct scrape_pool *pool_new(struct scraper *s, struct prom_config *c,
     p->conf = conf;
     p->name = conf->job_name;
     prom_config_print_scrape(&p->printed, conf);
-    if (!discover_http_make(&conf->http, &p->http, e)) {
+    if (discover_http_make(&conf->http, &p->http, &p->http_error))
+        return p;
+    if (p->http_error.kind == ERR_UNSUPPORTED || p->http_error.kind == ERR_INVALID) {
+        *e = p->http_error;
         err_wrap(e, "job %.*s", STRF(conf->job_name));
         scrape_pool_put(p);
         return NULL;
     }
+    // As upstream: a file that is missing makes the job's scrapes fail, not the start.
+    log_warn("scrape", "job cannot be scraped", KV_STR("job", p->name), KV_ERR(&p->http_error));
     return p;
 }
 
@@ -198,73 +202,119 @@ static void pool_close_locked(struct scraper *s, struct scrape_pool *p, bool mar
     scrape_pool_put(p);
 }
 
-// The pool of an unchanged job, taken out of `old`. Secrets are masked in the text but not compared: see below.
-static struct scrape_pool *pool_reuse(struct scrape_pool **old, size_t n, const struct buf *printed)
+// A change of configuration under way.
+struct scrape_apply {
+    struct arena arena;
+    VEC(struct scrape_pool *) next;
+    bool *kept;   // per pool of before: goes on
+    size_t *from; // per pool of next: which it was before; SIZE_MAX: none
+};
+
+// Whether calls would be the same: the text of a job hides secrets, and files may have changed.
+static bool same_calls(const struct scrape_pool *a, const struct scrape_pool *b)
 {
-    for (size_t i = 0; i < n; i++) {
-        struct scrape_pool *p = old[i];
-        if (p && str_eq(buf_view(&p->printed), buf_view(printed))) {
-            old[i] = NULL;
-            return p;
-        }
-    }
-    return NULL;
+    const struct discover_http *x = &a->http, *y = &b->http;
+
+    if (a->http_error.kind || b->http_error.kind || x->header_count != y->header_count ||
+        !str_eq(x->proxy_url, y->proxy_url))
+        return false;
+    for (size_t i = 0; i < x->header_count; i++)
+        if (!str_eq(x->headers[i].name, y->headers[i].name) ||
+            !str_eq(x->headers[i].value, y->headers[i].value))
+            return false;
+    return true;
 }
 
-static bool has_secrets(const struct conf_scrape *c)
+// The index of an unchanged job's pool that nobody has taken; SIZE_MAX: there is none.
+static size_t pool_find(const struct scraper *s, const struct scrape_pool *p,
+                        const struct scrape_apply *a)
 {
-    return c->http.basic_auth || c->http.authorization || c->http.oauth2 || c->http.http_headers;
+    for (size_t i = 0; i < s->pools.n; i++)
+        if (!a->kept[i] && str_eq(buf_view(&s->pools.v[i]->printed), buf_view(&p->printed)) &&
+            same_calls(s->pools.v[i], p))
+            return i;
+    return SIZE_MAX;
 }
 
-static bool make_pools(struct scraper *s, struct prom_config *c, struct scrape_pool **old,
-                       size_t old_n, struct err *e)
+/*
+ * Makes the pools of c, where unchanged jobs keep theirs. On failure nothing has changed. Pools are
+ * changed by this function's callers only, one at a time.
+ */
+static bool make_pools(struct scraper *s, struct prom_config *c, struct scrape_apply *a,
+                       struct err *e)
 {
     const struct conf_list *jobs = &c->doc.scrape_configs;
 
+    a->kept = arena_array(&a->arena, s->pools.n + 1, bool);
+    a->from = arena_array(&a->arena, jobs->n + 1, size_t);
     for (size_t i = 0; i < jobs->n; i++) {
-        const struct conf_scrape *conf = jobs->v[i];
-        OWNED(buf_fini) struct buf printed = { 0 };
-        prom_config_print_scrape(&printed, conf);
-        // A job with secrets is made anew: its text hides whether they changed.
-        struct scrape_pool *p = has_secrets(conf) ? NULL : pool_reuse(old, old_n, &printed);
-        if (!p && !(p = pool_new(s, c, conf, e)))
+        struct scrape_pool *p = pool_new(s, c, jobs->v[i], e);
+        if (!p)
             return false;
-        *vec_push(&s->pools) = p;
+        size_t old = pool_find(s, p, a);
+        a->from[i] = old;
+        if (old != SIZE_MAX) {
+            a->kept[old] = true;
+            scrape_pool_put(p);
+            p = s->pools.v[old];
+        }
+        *vec_push(&a->next) = p;
     }
     return true;
 }
 
-bool scraper_apply(struct scraper *s, struct prom_config *c, struct err *e)
+// Puts the new pools in place of the old; those of jobs that are gone or changed are closed.
+static void switch_pools(struct scraper *s, struct prom_config *c, struct scrape_apply *a)
 {
-    VEC(struct discover_set) sets = { 0 };
-
-    discover_stop(s->discover);
-    s->discover = NULL;
-    mutex_lock(&s->mu);
+    LOCKED(&s->mu);
     __typeof__(s->pools) old = s->pools;
-    s->pools = (__typeof__(s->pools)){ 0 };
-    bool ok = make_pools(s, c, old.v, old.n, e);
+
+    s->pools.v = a->next.v;
+    s->pools.n = a->next.n;
+    s->pools.cap = a->next.cap;
+    a->next = (__typeof__(a->next)){ 0 };
     for (size_t i = 0; i < old.n; i++)
-        if (old.v[i])
+        if (!a->kept[i])
             pool_close_locked(s, old.v[i], true);
     vec_fini(&old);
     prom_config_put(s->config);
     s->config = prom_config_get(c);
+}
+
+static void apply_fini(struct scrape_apply *a)
+{
+    for (size_t i = 0; i < a->next.n; i++) // only after a failure
+        if (a->from[i] == SIZE_MAX)
+            scrape_pool_put(a->next.v[i]);
+    vec_fini(&a->next);
+    arena_fini(&a->arena);
+}
+OWN_DEFINE_FINI(struct scrape_apply, apply_fini)
+
+bool scraper_apply(struct scraper *s, struct prom_config *c, struct err *e)
+{
+    OWNED(apply_fini) struct scrape_apply a = { 0 };
+
+    if (!make_pools(s, c, &a, e))
+        return false;
+    OWNED(discover_stop) struct discover *before = s->discover;
+    s->discover = NULL;
+    discover_halt(before);
+    switch_pools(s, c, &a);
+    struct discover_set *sets = arena_array(&a.arena, s->pools.n + 1, struct discover_set);
     for (size_t i = 0; i < s->pools.n; i++)
-        *vec_push(&sets) = (struct discover_set){ s->pools.v[i]->name, &s->pools.v[i]->conf->sd };
-    mutex_unlock(&s->mu);
-    ok = discover_start(&s->discover,
-                        &(struct discover_options){
-                            .sets = sets.v,
-                            .set_count = sets.n,
-                            .client = s->client,
-                            .update = discovered,
-                            .ctx = s,
-                        },
-                        ok ? e : &(struct err){ 0 }) &&
-         ok;
-    vec_fini(&sets);
-    return ok;
+        sets[i] = (struct discover_set){ s->pools.v[i]->name, &s->pools.v[i]->conf->sd,
+                                         a.from[i] == SIZE_MAX ? DISCOVER_FRESH : a.from[i] };
+    return discover_start(&s->discover,
+                          &(struct discover_options){
+                              .sets = sets,
+                              .set_count = s->pools.n,
+                              .client = s->client,
+                              .before = before,
+                              .update = discovered,
+                              .ctx = s,
+                          },
+                          e);
 }
 
 /* ---- life ---- */

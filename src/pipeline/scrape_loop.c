@@ -171,12 +171,30 @@ static void local_run(void *ctx)
     job_run(job);
 }
 
+// What makes every scrape of the pool fail before it begins.
+static bool pool_check(const struct scrape_pool *p, struct err *e)
+{
+    uint64_t n = atomic_load_explicit(&p->over_limit, memory_order_relaxed);
+
+    if (n)
+        return err_set(e, ERR_UNAVAILABLE,
+                       "target_limit exceeded (number of targets: %llu, limit: %llu)",
+                       (unsigned long long)n, (unsigned long long)p->conf->target_limit);
+    if (p->http_error.kind)
+        *e = p->http_error;
+    return !p->http_error.kind;
+}
+
 static void start_call(struct scrape_job *job)
 {
     struct scrape_target *t = job->t;
     const struct scrape_pool *p = t->pool;
     struct err e;
 
+    if (!pool_check(p, &job->failure)) {
+        hand_over(job);
+        return;
+    }
     if (str_starts(t->url, STR("vigie:"))) {
         if (!pool_submit(p->scraper->workers, local_run, job, &e))
             job_end(job);

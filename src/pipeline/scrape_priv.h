@@ -54,7 +54,7 @@ struct scrape_target {
     struct labels discovered, labels;
     struct str url, key; // key: equal targets have equal keys
     int64_t interval_ms, timeout_ms, offset_ns;
-    bool native, classic;       // histograms: scrape native ones, keep the classic beside
+    bool native, classic;    // histograms: scrape native ones, keep the classic beside
     struct buf headers_text; // X-Prometheus-Scrape-Timeout-Seconds
     struct http_header *headers;
     size_t header_count;
@@ -77,6 +77,8 @@ struct scrape_pool {
     struct str name;
     struct buf printed; // the job's text: equal text, same pool
     struct discover_http http;
+    struct err http_error;       // kind set: a secret's file cannot be read, every scrape fails
+    _Atomic uint64_t over_limit; // targets, when there are more than target_limit; else 0
     VEC(struct scrape_target *) targets; // under scraper.mu
     struct arena dropped_arena;          // under scraper.mu
     VEC(struct labels) dropped;          // under scraper.mu
