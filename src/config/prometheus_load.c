@@ -200,20 +200,34 @@ static bool rule_paths_check(const struct conf_strs *paths, const char *what, st
     return true;
 }
 
-static bool jobs_validate(struct prom_config *c, size_t from, struct err *e)
+static bool job_validate(struct prom_config *c, size_t i, struct err *e)
 {
     struct conf_list *l = &c->doc.scrape_configs;
+    const struct conf_scrape *a = l->v[i];
 
-    for (size_t i = from; i < l->n; i++) {
-        if (!conf_scrape_validate(c, l->v[i], e))
-            return false;
-        for (size_t k = 0; k < i; k++) {
-            const struct conf_scrape *a = l->v[i], *b = l->v[k];
-            if (str_eq(a->job_name, b->job_name))
-                return err_set(e, ERR_INVALID,
-                               "found multiple scrape configs with job name \"%.*s\"",
-                               STRF(a->job_name));
-        }
+    if (!conf_scrape_validate(c, l->v[i], e))
+        return false;
+    for (size_t k = 0; k < i; k++) {
+        const struct conf_scrape *b = l->v[k];
+        if (str_eq(a->job_name, b->job_name))
+            return err_set(e, ERR_INVALID, "found multiple scrape configs with job name \"%.*s\"",
+                           STRF(a->job_name));
+    }
+    return true;
+}
+
+// root: of the document that has the jobs behind `from`; what is wrong has at least the job's place.
+static bool jobs_validate(struct prom_config *c, size_t from, const struct yaml_node *root,
+                          struct err *e)
+{
+    const struct yaml_node *list = yaml_get(root, STR("scrape_configs"));
+
+    for (size_t i = from; i < c->doc.scrape_configs.n; i++) {
+        if (job_validate(c, i, e))
+            continue;
+        if (!e->pos.line && list && list->kind == YAML_SEQUENCE && i - from < list->n)
+            e->pos = list->items[i - from]->pos;
+        return false;
     }
     return true;
 }
@@ -296,7 +310,8 @@ static bool agent_check(const struct yaml_node *root, struct err *e)
     return true;
 }
 
-static bool validate(struct prom_config *c, const struct prom_config_options *o, struct err *e)
+static bool validate(struct prom_config *c, const struct yaml_node *root,
+                     const struct prom_config_options *o, struct err *e)
 {
     struct conf_prometheus *d = &c->doc;
 
@@ -308,7 +323,7 @@ static bool validate(struct prom_config *c, const struct prom_config_options *o,
                                                           o);
     return rule_paths_check(&d->rule_files, "rule", e) &&
            rule_paths_check(&d->scrape_config_files, "scrape config", e) &&
-           jobs_validate(c, 0, e) && alerting_validate(c, e) && remotes_validate(c, e);
+           jobs_validate(c, 0, root, e) && alerting_validate(c, e) && remotes_validate(c, e);
 }
 
 static void keep_problems(struct prom_config *c, struct conf_reader *r)
@@ -327,7 +342,7 @@ static bool read_document(struct prom_config *c, struct str text,
 
     if (!yaml_parse(&c->arena, text, &root, e))
         return false;
-    bool ok = conf_read(&r, &conf_prometheus_type, root, &c->doc, e) && validate(c, o, e);
+    bool ok = conf_read(&r, &conf_prometheus_type, root, &c->doc, e) && validate(c, root, o, e);
     keep_problems(c, &r);
     if (ok && o && o->agent)
         ok = agent_check(root, e);
@@ -358,7 +373,7 @@ static bool read_scrape_file(struct prom_config *c, const char *path, struct err
         memcpy(v + all->n, only.list.v, only.list.n * sizeof *v);
     size_t from = all->n;
     *all = (struct conf_list){ v, all->n + only.list.n };
-    if (!jobs_validate(c, from, e))
+    if (!jobs_validate(c, from, root, e))
         return err_wrap(e, "parsing YAML file %s", path);
     struct str dir = c->dir;
     size_t slash = str_rfind_char(str_c(path), '/');
