@@ -1,0 +1,586 @@
+"""kill_fault.py - the store under kill -9, armed faults, damaged files, stopped processes, full disks.
+
+Writers push random batches by remote write and keep a ledger: what was acknowledged must be there
+after every restart, exactly once and bit for bit; what was never sent must not appear. A batch whose
+answer was lost may or may not be there; half of those are sent again, as Prometheus does.
+"""
+# SPDX-License-Identifier: Apache-2.0
+import http.client
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "e2e"))
+from vigie_e2e import Suite, arguments, snappy, start_vigie, write_request  # noqa: E402
+
+CONFIG = "global: {scrape_interval: 15s}\n"
+STEP_MS = 50
+SERIES = 24
+WRITERS = 3
+METRIC = "ledger_value"
+
+
+class Clock:
+    """Logical time of the samples: starts before a midnight, so that two partitions are written."""
+
+    def __init__(self, before_midnight_ms=4000):
+        midnight = int(time.time()) // 86400 * 86400
+        self.base_ms = midnight * 1000 - before_midnight_ms
+
+
+class Writer:
+    """Sends batches of its own series one after the other; knows what became of each."""
+
+    def __init__(self, number, clock, rng):
+        self.number, self.rng = number, rng
+        self.t_ms = clock.base_ms + number
+        self.first_ms = self.t_ms
+        self.batches = 0
+        self.acked = {}    # (series, t_ms) -> value
+        self.maybe = {}    # sent, answer unknown or 503
+        self.pending = None  # the batch to send again
+        self.refused = []  # answers that must not come
+        self.unavailable = 0
+        self.repeats_refused = 0
+        self.value = [rng.randrange(1000) for _ in range(SERIES)]
+
+    def next_batch(self):
+        rng, batch = self.rng, []
+        self.batches += 1
+        generation = self.batches // 60
+        for i in sorted(rng.sample(range(SERIES), rng.randint(6, SERIES))):
+            samples = []
+            for k in range(rng.choice((1, 1, 1, 2, 3))):
+                kind = i % 4
+                if kind == 0:
+                    self.value[i] += rng.randrange(50)
+                elif kind == 1:
+                    self.value[i] = rng.random() * 10 ** rng.randint(-5, 12)
+                elif kind == 2:
+                    self.value[i] = round(self.value[i] + rng.uniform(-1, 1), 2)
+                samples.append((self.t_ms + k * 10, float(self.value[i])))
+            batch.append(((i, generation if i % 3 == 0 else 0), samples))
+        self.t_ms += STEP_MS
+        return batch
+
+    def encode(self, batch):
+        return snappy(write_request(
+            [({"__name__": METRIC, "writer": str(self.number), "series": str(i), "generation": str(g)},
+              samples) for (i, g), samples in batch]))
+
+    def record(self, batch, into):
+        for key, samples in batch:
+            for t, v in samples:
+                into[key, t] = v
+                if into is self.acked:
+                    self.maybe.pop((key, t), None)
+
+    def run(self, port, stop):
+        """Writes until told to stop or the server is gone."""
+        conn = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+        headers = {"Content-Encoding": "snappy", "Content-Type": "application/x-protobuf"}
+        batch, again = self.pending, self.pending is not None
+        self.pending = None
+        try:
+            while not stop.is_set():
+                if batch is None:
+                    batch, again = self.next_batch(), False
+                self.record(batch, self.maybe)
+                conn.request("POST", "/api/v1/write", self.encode(batch), headers)
+                answer = conn.getresponse()
+                text = answer.read()
+                if answer.status in (200, 204):
+                    self.record(batch, self.acked)
+                    batch = None
+                elif answer.status == 503:
+                    self.unavailable += 1
+                    again = True
+                    stop.wait(0.05)
+                elif again and b"out of order" in text:
+                    # As upstream: refused because it is there already. Then it must be, whole.
+                    self.record(batch, self.acked)
+                    self.repeats_refused += 1
+                    batch = None
+                else:
+                    self.refused.append("%d %s%s" % (answer.status, text[:200],
+                                                     " (sent again)" if again else ""))
+                    batch = None
+        except (OSError, http.client.HTTPException):
+            pass
+        finally:
+            conn.close()
+        # Of what is open, half is sent again after the restart.
+        if batch is not None and self.rng.random() < 0.5:
+            self.pending = batch
+
+
+class Load:
+    """All writers against one server, for a while."""
+
+    def __init__(self, writers, server, snapshots=False):
+        self.stop = threading.Event()
+        self.threads = [threading.Thread(target=w.run, args=(server.port, self.stop), daemon=True)
+                        for w in writers]
+        if snapshots:
+            self.threads.append(threading.Thread(target=self.snapshot, args=(server,), daemon=True))
+        for t in self.threads:
+            t.start()
+
+    def snapshot(self, server):
+        """Snapshots flush and freeze: they bring the steps of the commit protocol about."""
+        while not self.stop.wait(0.12):
+            try:
+                server.call("POST", "/api/v1/admin/tsdb/snapshot", timeout=20)
+            except (OSError, http.client.HTTPException):
+                return
+
+    def end(self):
+        self.stop.set()
+        for t in self.threads:
+            t.join(30)
+
+
+def stored(server, writer, from_ms, to_ms):
+    """{(series, t_ms): [values]} of a writer's samples in [from_ms, to_ms], and the warnings."""
+    out, warnings = {}, []
+    step = 600 * 1000
+    for a in range(from_ms, to_ms + 1, step):
+        b = min(a + step - 1, to_ms)
+        expr = '%s{writer="%d"}[%dms]' % (METRIC, writer.number, b - a + 1)
+        answer = server.query(expr, b / 1000.0)
+        if answer["status"] != "success":
+            raise RuntimeError("query failed: %s" % answer)
+        warnings += answer.get("warnings", [])
+        for s in answer["data"]["result"]:
+            m = s["metric"]
+            key = (int(m["series"]), int(m["generation"]))
+            for t, v in s["values"]:
+                out.setdefault((key, round(t * 1000)), []).append(float(v))
+    return out, warnings
+
+
+def compare(suite, what, server, writers, since=None):
+    """Every acknowledged sample once and equal; nothing that was not sent."""
+    missing, twice, wrong, alien = [], [], [], []
+    total = 0
+    for w in writers:
+        from_ms = max(w.first_ms, since[w.number]) if since else w.first_ms
+        got, _ = stored(server, w, from_ms, w.t_ms + 1000)
+        for (key, t), v in w.acked.items():
+            if t < from_ms:
+                continue
+            total += 1
+            have = got.get((key, t))
+            if have is None:
+                missing.append((w.number, key, t))
+            elif len(have) > 1:
+                twice.append((w.number, key, t, have))
+            elif have[0] != v:
+                wrong.append((w.number, key, t, have, v))
+        for (key, t), have in got.items():
+            if (key, t) in w.acked:
+                continue
+            if (key, t) not in w.maybe:
+                alien.append((w.number, key, t, have))
+            elif have != [w.maybe[key, t]]:
+                wrong.append((w.number, key, t, have, w.maybe[key, t]))
+    refused = [r for w in writers for r in w.refused]
+    suite.repeats_refused = getattr(suite, "repeats_refused", 0) + sum(w.repeats_refused for w in writers)
+    for w in writers:
+        w.repeats_refused = 0
+    ok = not (missing or twice or wrong or alien or refused)
+    return suite.check("%s: %d acknowledged samples" % (what, total), ok and total > 0, lambda:
+                       "missing %d %r; twice %d %r; wrong %d %r; never sent %d %r; refused %d %r" % (
+                           len(missing), missing[:4], len(twice), twice[:3], len(wrong), wrong[:3],
+                           len(alien), alien[:3], len(refused), refused[:3]))
+
+
+def make_writers(seed):
+    clock = Clock()
+    return [Writer(i, clock, random.Random(seed * 100 + i)) for i in range(WRITERS)]
+
+
+def start(suite, binary, data, fault=None, ready=True):
+    env = {"VIGIE_FAULT": fault} if fault else {}
+    return start_vigie(suite, binary, CONFIG, ["--web.enable-admin-api"], data=data, env=env,
+                       ready=ready, seconds=60)
+
+
+# ---- kill -9 in a loop ----
+
+def kill_loop(suite, binary, cycles, seed):
+    rng = random.Random(seed)
+    writers = make_writers(seed)
+    began = time.monotonic()
+    worst_ready = 0.0
+    for cycle in range(cycles):
+        server = start(suite, binary, "kill")
+        worst_ready = max(worst_ready, time.monotonic() - server.born)
+        since = {w.number: w.t_ms - 20 * STEP_MS for w in writers}
+        load = Load(writers, server, snapshots=cycle % 3 == 2)
+        time.sleep(rng.uniform(0.05, 0.9))
+        server.kill()
+        load.end()
+        if cycle % 20 == 19 or cycles <= 20:
+            since = None
+        server = start(suite, binary, "kill")
+        if not compare(suite, "kill -9, cycle %d" % (cycle + 1), server, writers, since):
+            print(server.tail())
+        if rng.random() < 0.7:
+            server.kill()
+        else:
+            suite.equal("clean stop after cycle %d" % (cycle + 1), server.stop(), 0)
+        if suite.failed > 10:
+            break
+    server = start(suite, binary, "kill")
+    compare(suite, "kill -9, all cycles", server, writers)
+    suite.equal("clean stop", server.stop(), 0)
+    print("kill -9: %d cycles in %.0f s, slowest start %.2f s, %d samples" % (
+        cycles, time.monotonic() - began, worst_ready, sum(len(w.acked) for w in writers)))
+
+
+# ---- a kill and a failure at every named point ----
+
+def fault_points():
+    """The names in the sources beside this script."""
+    src = os.path.join(HERE, "..", "..", "src")
+    names = set()
+    for folder in ("store", "metrics", "base"):
+        for name in sorted(os.listdir(os.path.join(src, folder))):
+            if name.endswith(".c"):
+                with open(os.path.join(src, folder, name)) as f:
+                    names.update(re.findall(r'fault_hit\("([^"]+)"\)', f.read()))
+    return sorted(names)
+
+
+def run_until_death(server, writers, seconds):
+    load = Load(writers, server, snapshots=True)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and server.is_running():
+        time.sleep(0.02)
+    died = not server.is_running()
+    if died:
+        load.end()
+    return died, load
+
+
+def kill_at(suite, binary, point, n, seconds):
+    """Dies at the point, starts again; dies at the point while recovering, starts again."""
+    data = "point-%s-%d" % (point, n)
+    writers = make_writers(hash_of(data))
+    fault = "%s:%d:kill" % (point, n)
+    reached = 0
+    for turn in range(2):
+        server = start(suite, binary, data, fault, ready=False)
+        if server.wait_ready(20):
+            died, load = run_until_death(server, writers, seconds)
+            server.kill()
+            load.end()
+            reached += died
+        else:
+            reached += not server.is_running()
+            suite.check("%s killed at start, not stuck" % fault, not server.is_running(), server.tail)
+            server.kill()
+        server = start(suite, binary, data)
+        if sum(len(w.acked) for w in writers) or reached == 0:
+            compare(suite, "%s, turn %d%s" % (fault, turn + 1, "" if reached else " (not reached)"),
+                    server, writers)
+        else:  # it died before the first acknowledgement: the store must work all the same
+            load = Load(writers, server)
+            time.sleep(0.2)
+            load.end()
+            compare(suite, "%s, written after" % fault, server, writers)
+        load = Load(writers, server)
+        time.sleep(0.15)
+        server.kill()
+        load.end()
+    server = start(suite, binary, data)
+    compare(suite, "%s, at last" % fault, server, writers)
+    server.kill()
+    shutil.rmtree(suite.path(data), ignore_errors=True)
+    return reached
+
+
+def fail_at(suite, binary, point, n, action, seconds):
+    """The point fails: nothing dies, nothing acknowledged is lost, and writing works again."""
+    data = "fail-%s-%d" % (point, n)
+    writers = make_writers(hash_of(data))
+    fault = "%s:%d%s" % (point, n, action)
+    server = start(suite, binary, data, fault, ready=False)
+    if server.wait_ready(20):
+        died, load = run_until_death(server, writers, seconds)
+        suite.check("%s: alive" % fault, not died, server.tail)
+        before = [len(w.acked) for w in writers]
+        suite.eventually("%s: every writer goes on" % fault,
+                         lambda: all(len(w.acked) > b for w, b in zip(writers, before)), 8)
+        load.end()
+        compare(suite, "%s: while running" % fault, server, writers)
+        server.kill()
+    else:
+        suite.check("%s: refused to start, with the reason" % fault,
+                    server.p.poll() == 1 and "error" in server.text(), server.tail)
+        server.kill()
+    server = start(suite, binary, data)
+    if sum(len(w.acked) for w in writers):
+        compare(suite, "%s: started again" % fault, server, writers)
+    server.kill()
+    shutil.rmtree(suite.path(data), ignore_errors=True)
+
+
+def hash_of(text):
+    return sum((i + 1) * ord(c) for i, c in enumerate(text))
+
+
+def faults(suite, binary, thorough):
+    points = fault_points()
+    suite.check("fault points are found", len(points) > 20, points)
+    missed = []
+    for point in points:
+        reached = 0
+        for n in ((1, 2, 5, 23) if thorough else (2, 1)):
+            reached += kill_at(suite, binary, point, n, 4 if thorough else 0.8)
+            if reached and not thorough:
+                break
+        if not reached:
+            missed.append(point)
+    print("points where no kill happened: %s" % (" ".join(missed) or "none"))
+    for point in points:
+        for n in ((1, 3, 17) if thorough else (3,)):
+            fail_at(suite, binary, point, n, random.choice(("", ":nospace")), 2 if thorough else 0.3)
+
+
+# ---- damaged files ----
+
+def data_files(root):
+    out = []
+    for folder, _, names in os.walk(root):
+        out += [os.path.join(folder, n) for n in names if "snapshots" not in folder and
+                n not in ("lock", "reserve")]
+    return sorted(f for f in out if os.path.getsize(f))
+
+
+def damage(path, rng):
+    """Flips one byte or cuts the file; what was done, in words."""
+    size = os.path.getsize(path)
+    with open(path, "rb") as f:
+        head = f.read()
+    used = max(1, len(head.rstrip(b"\0")))  # logs are preallocated
+    at = rng.randrange(used)
+    if rng.random() < 0.7:
+        with open(path, "r+b") as f:
+            f.seek(at)
+            f.write(bytes([head[at] ^ 1 << rng.randrange(8)]))
+        return "byte %d of %d flipped" % (at, size)
+    os.truncate(path, at)
+    return "cut at %d of %d" % (at, size)
+
+
+def partition_of(path):
+    m = re.search(r"/metrics/([^/]+)/", path)
+    return m.group(1) if m else None
+
+
+def check_damaged(suite, what, server, writers, path, midnight_ms):
+    """What is served is right; the other partition is whole; what is lost is named in the log."""
+    lost = {True: 0, False: 0}  # by: before midnight
+    bad = []
+    warned = False
+    for w in writers:
+        got, warnings = stored(server, w, w.first_ms, w.t_ms + 1000)
+        warned = warned or bool(warnings)
+        for (key, t), v in w.acked.items():
+            have = got.get((key, t))
+            if have is None:
+                lost[t < midnight_ms] += 1
+            elif have != [v]:
+                bad.append((w.number, key, t, have, v))
+        for (key, t), have in got.items():
+            if (key, t) not in w.acked and (key, t) not in w.maybe:
+                bad.append((w.number, key, t, have, "never sent"))
+    suite.check("%s: nothing wrong is served" % what, not bad, bad[:4])
+    name = os.path.basename(path)
+    if lost[True] or lost[False]:
+        suite.check("%s: the file is named in the log" % what, name in server.text(),
+                    "lost %r; %s" % (lost, server.tail()))
+    p = partition_of(path)
+    if p:
+        day = time.strftime("%Y-%m-%d", time.gmtime(midnight_ms / 1000 - 1))
+        other = p == day  # the damage is before midnight: after it all must be there
+        suite.check("%s: the other partition is whole" % what, lost[not other] == 0,
+                    "lost %r of partition %s; %s" % (lost, p, server.tail()))
+    return lost, warned
+
+
+def damaged_files(suite, binary, rounds, seed):
+    rng = random.Random(seed)
+    for clean in (True, False):
+        writers = make_writers(seed + clean)
+        midnight_ms = writers[0].first_ms - writers[0].number + 4000
+        name = "whole-%s" % ("stopped" if clean else "killed")
+        for _ in range(2):
+            server = start(suite, binary, name)
+            load = Load(writers, server)
+            time.sleep(0.6)
+            load.end()
+            if clean:
+                suite.equal("clean stop", server.stop(), 0)
+            else:
+                server.kill()
+        files = data_files(suite.path(name))
+        kinds = {}
+        for f in files:
+            kinds.setdefault(os.path.splitext(f)[1] or os.path.basename(f), []).append(f)
+        print("files of the %s store: %s" % (name, {k: len(v) for k, v in kinds.items()}))
+        for i in range(rounds):
+            kind = sorted(kinds)[i % len(kinds)]
+            target = rng.choice(kinds[kind])
+            copy = suite.path("damaged")
+            shutil.rmtree(copy, ignore_errors=True)
+            shutil.copytree(suite.path(name), copy)
+            path = target.replace(suite.path(name), copy)
+            done = damage(path, rng)
+            what = "%s, %s, %s" % (name, os.path.relpath(path, copy), done)
+            server = start(suite, binary, copy, ready=False)
+            if not server.wait_ready(20):
+                suite.check("%s: starts" % what, False, server.tail)
+                server.kill()
+                continue
+            check_damaged(suite, what, server, writers, path, midnight_ms)
+            suite.alive(server, what)
+            status, _ = server.remote_write([({"__name__": "after_damage"}, [(writers[0].t_ms + 5000, 1.0)])])
+            if os.path.basename(path) == "MANIFEST" and status == 503:
+                suite.known_failure("%s: writes go on" % what, "a partition without a readable "
+                                    "manifest takes no samples", False)
+            else:
+                suite.equal("%s: writes go on" % what, status, 204)
+            suite.equal("%s: stops" % what, server.stop(), 0)
+            if suite.failed > 30:
+                return
+
+
+# ---- a stopped process, a full disk ----
+
+def stopped(suite, binary):
+    writers = make_writers(77)
+    server = start(suite, binary, "stopped")
+    load = Load(writers, server)
+    for _ in range(3):
+        time.sleep(0.3)
+        server.signal(signal.SIGSTOP)
+        time.sleep(1.2)
+        server.signal(signal.SIGCONT)
+    before = [len(w.acked) for w in writers]
+    suite.eventually("SIGCONT: writing goes on",
+                     lambda: all(len(w.acked) > b for w, b in zip(writers, before)), 10)
+    load.end()
+    compare(suite, "SIGSTOP and SIGCONT", server, writers)
+    server.kill()
+    server = start(suite, binary, "stopped")
+    compare(suite, "SIGSTOP, SIGCONT, kill -9", server, writers)
+    suite.equal("clean stop", server.stop(), 0)
+
+
+def fill(path, leave_bytes):
+    """A file that leaves so many bytes free; less when there is not so much."""
+    st = os.statvfs(os.path.dirname(path))
+    with open(path, "wb") as f:
+        n = st.f_bavail * st.f_frsize - leave_bytes
+        if n > 0:
+            os.posix_fallocate(f.fileno(), 0, n)
+
+
+def full_disk(suite, binary):
+    mount = suite.path("tmpfs", "x")[:-2]
+    if os.geteuid() != 0 or subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=700m", "tmpfs", mount], stderr=subprocess.DEVNULL).returncode:
+        suite.skip("full disk: a tmpfs cannot be mounted here")
+        return
+    try:
+        fill_and_free(suite, binary, mount)
+    finally:
+        for p in suite.procs:
+            p.kill()
+        if subprocess.run(["umount", mount]).returncode:
+            subprocess.run(["umount", "-l", mount])
+
+
+def fill_and_free(suite, binary, mount):
+    writers = make_writers(88)
+    server = start(suite, binary, os.path.join(mount, "data"))
+    ballast = os.path.join(mount, "ballast")
+    for leave, name in ((300 << 20, "little room"), (0, "no room")):
+        load = Load(writers, server)
+        time.sleep(0.5)
+        fill(ballast, leave)
+        refused = [w.unavailable for w in writers]
+        suite.eventually("%s: writes answer 503" % name,
+                         lambda: all(w.unavailable > r for w, r in zip(writers, refused)), 10)
+        status, text = server.remote_write([({"__name__": "x"}, [(writers[0].t_ms, 1.0)])])
+        suite.check("%s: 503 says why" % name, status == 503 and ("disk" in text or "space" in text),
+                    "%d %s" % (status, text))
+        compare(suite, "%s: reads work" % name, server, writers)
+        suite.equal("%s: healthy" % name, server.get("/-/healthy")[0], 200)
+        os.unlink(ballast)
+        before = [len(w.acked) for w in writers]
+        suite.eventually("%s: writing goes on once there is room" % name,
+                         lambda: all(len(w.acked) > b for w, b in zip(writers, before)), 10)
+        load.end()
+        compare(suite, "%s: after" % name, server, writers)
+    # Killed while there is no room, started again while there is none.
+    load = Load(writers, server)
+    time.sleep(0.3)
+    fill(ballast, 0)
+    time.sleep(0.5)
+    server.kill()
+    load.end()
+    server = start(suite, binary, os.path.join(mount, "data"), ready=False)
+    if suite.check("no room: starts", server.wait_ready(20), server.tail):
+        compare(suite, "no room: all is read after a kill", server, writers)
+    os.unlink(ballast)
+    load = Load(writers, server)
+    before = [len(w.acked) for w in writers]
+    suite.eventually("no room at start: writing goes on once there is room",
+                     lambda: all(len(w.acked) > b for w, b in zip(writers, before)), 10)
+    load.end()
+    compare(suite, "no room at start: after", server, writers)
+    suite.equal("clean stop", server.stop(), 0)
+
+
+def main():
+    a = arguments("vigie under faults",
+                  ("--cycles", {"type": int, "default": 10, "help": "kill -9 this often"}),
+                  ("--seed", {"type": int, "default": 1}),
+                  ("--damages", {"type": int, "default": 12, "help": "files damaged per store"}),
+                  ("--thorough", {"action": "store_true", "help": "every point at several passes"}),
+                  ("--only", {"help": "kill, points, damage, stop or disk"}))
+    suite = Suite("faults")
+    try:
+        if a.only in (None, "kill"):
+            kill_loop(suite, a.vigie, a.cycles, a.seed)
+        if a.only in (None, "points"):
+            faults(suite, a.vigie, a.thorough)
+        if a.only in (None, "damage"):
+            damaged_files(suite, a.vigie, a.damages, a.seed)
+        if a.only in (None, "stop"):
+            stopped(suite, a.vigie)
+        if a.only in (None, "disk"):
+            full_disk(suite, a.vigie)
+    except Exception as x:  # a broken run is a failed run
+        import traceback
+        traceback.print_exc(file=sys.stdout)
+        suite.check("the script ran to its end", False, x)
+    n = getattr(suite, "repeats_refused", 0)
+    if n:
+        suite.known_failure("batches sent again are taken in silence", "rows that are in a part "
+                            "already are refused as out of order; nothing is lost", False, "%d batches" % n)
+    suite.finish()
+
+
+main()
