@@ -187,10 +187,6 @@ static void add_groups(struct group_run *g)
 
 /* ---- alerts ---- */
 
-struct alert_list {
-    VEC(struct alert) v;
-};
-
 static int alert_order(const void *a, const void *b, void *ctx UNUSED)
 {
     const struct alert *x = a, *y = b;
@@ -264,9 +260,15 @@ static void compare_alerts(struct group_run *g, const struct alert_case *test)
         return;
     struct str name = g->test->name.n ? arena_printf(a, "    name: %.*s,\n", STRF(g->test->name))
                                       : STR_NONE;
+    struct str time = duration_text(a, test->eval_time_ms);
+    if (cli_bool(g->r->c, "diff")) {
+        SAY(g->r, "%.*s    alertname: %.*s, time: %.*s, \n        diff: %.*s", STRF(name),
+            STRF(test->alertname), STRF(time), STRF(alert_diff(a, &want, &got)));
+        return;
+    }
     SAY(g->r, "%.*s    alertname: %.*s, time: %.*s, \n        exp:%.*s, \n        got:%.*s",
-        STRF(name), STRF(test->alertname), STRF(duration_text(a, test->eval_time_ms)),
-        STRF(alerts_text(a, &want)), STRF(alerts_text(a, &got)));
+        STRF(name), STRF(test->alertname), STRF(time), STRF(alerts_text(a, &want)),
+        STRF(alerts_text(a, &got)));
 }
 
 // Alert tests whose time lies in this evaluation's share, in the order of their times.

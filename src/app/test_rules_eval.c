@@ -42,6 +42,7 @@ static bool rule_query(struct live *l, const struct rule *rule, int64_t t_ms,
 /* ---- what a rule makes ---- */
 
 struct made {
+    int64_t t_ms, sample_ms; // of the evaluation; of its samples: earlier by the query offset
     VEC(struct labels) series;
     VEC(struct memory_sample) samples;
 };
@@ -61,9 +62,10 @@ static bool is_listed(const struct labels *v, size_t n, struct labels ls)
 }
 
 // Stores the samples; series that are gone since the evaluation before end with a stale marker.
-static void store(struct live *l, struct live_rule *r, const struct made *m, int64_t t_ms)
+static void store(struct live *l, struct live_rule *r, const struct made *m)
 {
-    struct memory_sample stale = { .t_ms = t_ms, .value = double_from_bits(SAMPLE_STALE_BITS) };
+    struct memory_sample stale = { .t_ms = m->sample_ms,
+                                   .value = double_from_bits(SAMPLE_STALE_BITS) };
 
     for (size_t i = 0; i < m->series.n; i++)
         memory_source_add(l->memory, m->series.v[i], &m->samples.v[i], 1);
@@ -87,8 +89,9 @@ static bool over_limit(struct live *l, const struct live_group *g, size_t n, con
 /* ---- recording rules ---- */
 
 static bool eval_record(struct live *l, const struct live_group *g, struct live_rule *r,
-                        int64_t t_ms, struct made *m, struct str *error)
+                        struct made *m, struct str *error)
 {
+    int64_t t_ms = m->sample_ms;
     struct query_result q = { 0 };
 
     if (!rule_query(l, r->rule, t_ms, &q, error))
@@ -226,8 +229,9 @@ static struct labels state_series(struct live *l, const struct live_rule *r, con
 }
 
 static bool eval_alert(struct live *l, const struct live_group *g, struct live_rule *r,
-                       int64_t t_ms, int64_t sample_ms, struct made *m, struct str *error)
+                       struct made *m, struct str *error)
 {
+    int64_t t_ms = m->t_ms, sample_ms = m->sample_ms;
     struct query_result q = { 0 };
     size_t kept = 0, active = 0;
 
@@ -270,12 +274,12 @@ void live_group_eval(struct live *l, struct live_group *g, int64_t t_ms)
 
     for (size_t i = 0; i < g->rule_count; i++) {
         struct live_rule *r = &g->rules[i];
-        struct made m = { 0 };
-        bool ok = r->rule->alert.n ? eval_alert(l, g, r, t_ms, sample_ms, &m, &r->error)
-                                   : eval_record(l, g, r, sample_ms, &m, &r->error);
+        struct made m = { .t_ms = t_ms, .sample_ms = sample_ms };
+        bool ok = r->rule->alert.n ? eval_alert(l, g, r, &m, &r->error)
+                                   : eval_record(l, g, r, &m, &r->error);
         if (!ok)
             continue;
         r->error = STR_NONE;
-        store(l, r, &m, sample_ms);
+        store(l, r, &m);
     }
 }

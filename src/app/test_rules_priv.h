@@ -87,6 +87,14 @@ void live_group_eval(struct live *l, struct live_group *g, int64_t t_ms);
 MUST_CHECK bool live_query(struct live *l, struct str text, int64_t t_ms, struct query_result *out,
                            struct str *error);
 
+/* ---- differences ---- */
+
+struct alert_list {
+    VEC(struct alert) v;
+};
+// Two lists of alerts as JSON, what differs marked in colours: for --diff. In the arena.
+struct str alert_diff(struct arena *a, const struct alert_list *want, const struct alert_list *got);
+
 /* ---- templates: the forms that need no engine ---- */
 
 struct template_data {
