@@ -9,6 +9,8 @@
 #include "base/sort.h"
 #include "store/catalog_priv.h"
 
+enum { PROBE_SHARE = 4 }; // pairs are probed when at least 1/4 of the series are selected
+
 struct gather { // strings of all segments so far
     struct catalog_view *view;
     const struct catalog_read *read;
@@ -105,17 +107,129 @@ static bool names_sealed(struct segment *s, const uint32_t *at, size_t n, struct
     return true;
 }
 
-// The positions of a source that q selects, as a list on the heap.
-static bool select_list(struct gather *g, const struct catalog_source *s,
-                        const struct catalog_query *q, uint32_t **list, size_t *n, struct err *e)
-{
-    OWNED(posset_fini) struct posset set = { 0 };
+// The series of a source that q selects: a list to read, or a probe.
+struct selection {
+    const struct catalog_source *source;
+    struct posset set;
+    uint32_t *list;  // NULL: probe
+    size_t n;        // of list
+    uint32_t slices; // 0: probe the set, else slices
+    const struct catalog_slices *live;
+    struct budget *budget;
+    struct segment_slices cursor; // when the source is sealed
+};
 
-    if (!source_select(g->view, s, q, g->read->budget, &set, e) ||
-        !budget_step(g->read->budget, set.n + 1, e))
+static void selection_fini(struct selection *x)
+{
+    posset_fini(&x->set);
+    xfree(x->list);
+    if (x->source && x->source->segment)
+        segment_slices_fini(&x->cursor);
+}
+OWN_DEFINE_FINI(struct selection, selection_fini)
+
+/*
+ * Probing: when much of a segment is selected, nearly every pair has a selected series among its
+ * first. Asking the pairs costs one look each, where reading the series costs all their labels.
+ */
+static bool select_series(struct gather *g, const struct catalog_source *s,
+                          const struct catalog_query *q, struct selection *x, struct err *e)
+{
+    x->source = s;
+    x->live = g->view->slices;
+    x->budget = g->read->budget;
+    if (s->segment)
+        segment_slices_init(&x->cursor, s->segment, PAGE_KEEP);
+    if (q->matcher_count == 0) {
+        x->slices = q->slices;
+        return true;
+    }
+    if (!source_select(g->view, s, q, g->read->budget, &x->set, e) ||
+        !budget_step(g->read->budget, x->set.n + 1, e))
         return false;
-    *list = xmalloc((set.n + 1) * sizeof **list);
-    *n = posset_list(&set, s->n, *list);
+    if (x->set.is_bits && x->set.n >= s->n / PROBE_SHARE)
+        return true;
+    x->list = xmalloc((x->set.n + 1) * sizeof *x->list);
+    x->n = posset_list(&x->set, s->n, x->list);
+    return true;
+}
+
+// 1: selected; 0: not; -1. So do the next two say of a pair: has a selected series, has none.
+static int probe(struct selection *x, uint32_t position, struct err *e)
+{
+    uint32_t bits;
+
+    if (!x->slices)
+        return posset_has(&x->set, position);
+    if (!source_slices(x->source, position, x->live, &x->cursor, &bits, e))
+        return -1;
+    return (bits & x->slices) != 0;
+}
+
+static int probe_live(struct selection *x, uint32_t pair, struct err *e)
+{
+    const struct live *s = x->source->live;
+    struct live_iter it;
+    uint32_t at[POSTINGS_BLOCK], count;
+    int hit;
+
+    if (!live_pair_is_seen(s, pair, x->source->n))
+        return 0;
+    hit = probe(x, live_pair(s, pair)->first, e);
+    if (hit)
+        return hit;
+    it = live_iter(s, pair, x->source->n);
+    while ((count = live_iter_next(&it, at)) > 0) {
+        for (uint32_t i = 0; i < count && !hit; i++)
+            hit = probe(x, at[i], e);
+        if (hit || !budget_step(x->budget, count, e))
+            return hit ? hit : -1;
+    }
+    return 0;
+}
+
+static int probe_sealed(struct selection *x, struct segment_postings *p,
+                        const struct segment_pair *pair, struct err *e)
+{
+    struct postings_block b;
+    int more, hit = 0;
+
+    if (!segment_postings_begin(p, pair, e))
+        return -1;
+    while ((more = segment_postings_next(p, 0, &b, e)) > 0) {
+        for (uint32_t i = 0; i < b.n && !hit; i++)
+            hit = probe(x, b.v ? b.v[i] : b.first + i, e);
+        if (hit || !budget_step(x->budget, b.n, e))
+            return hit ? hit : -1;
+    }
+    return more;
+}
+
+static bool names_probe(struct gather *g, struct selection *x, struct err *e)
+{
+    const struct catalog_source *s = x->source;
+    uint32_t n = s->live ? atomic_load_explicit(&s->live->name_count, memory_order_acquire)
+                         : segment_name_count(s->segment);
+    OWNED(segment_postings_fini) struct segment_postings p = { 0 };
+
+    if (!s->live)
+        segment_postings_init(&p, s->segment, PAGE_KEEP);
+    for (uint32_t i = 0; i < n; i++) {
+        struct str name;
+        int hit = 0;
+        if (s->live) {
+            struct live_name *of = live_name(s->live, i);
+            uint32_t at = atomic_load_explicit(&of->head, memory_order_acquire);
+            name = live_text(s->live, of->text);
+            for (; at != LIVE_NONE && !hit; at = live_pair(s->live, at)->prev)
+                hit = probe_live(x, at, e);
+        } else {
+            name = segment_name(s->segment, i)->text;
+            hit = probe_sealed(x, &p, &segment_name(s->segment, i)->any, e);
+        }
+        if (hit < 0 || !budget_step(g->read->budget, 1, e) || (hit && !keep(g, name, false, e)))
+            return false;
+    }
     return true;
 }
 
@@ -123,21 +237,21 @@ static bool names_of(struct gather *g, const struct catalog_source *s,
                      const struct catalog_query *q, struct err *e)
 {
     OWNED(posset_fini) struct posset names = { 0 };
-    OWNED(xfree) void *room = NULL;
-    uint32_t *list = NULL;
-    size_t n, count;
+    OWNED(selection_fini) struct selection x = { 0 };
+    size_t count;
     bool ok = true;
 
     if (is_all(q))
         return names_all(g, s, e);
-    if (!select_list(g, s, q, &list, &n, e))
+    if (!select_series(g, s, q, &x, e))
         return false;
-    room = list;
+    if (!x.list)
+        return names_probe(g, &x, e);
     posset_init(&names, s->live ? s->live->name_count : segment_name_count(s->segment));
     if (s->live)
-        names_live(s->live, list, n, &names);
+        names_live(s->live, x.list, x.n, &names);
     else
-        ok = names_sealed(s->segment, list, n, &names, e);
+        ok = names_sealed(s->segment, x.list, x.n, &names, e);
     if (!ok)
         return false;
     posset_seal(&names);
@@ -155,29 +269,42 @@ static bool names_of(struct gather *g, const struct catalog_source *s,
 
 /* ---- values ---- */
 
+// Values in order that a selected series has, x NULL: any.
+static bool values_live_probe(struct gather *g, const struct catalog_source *s, uint32_t name,
+                              struct selection *x, struct err *e)
+{
+    size_t n, kept = 0;
+    uint32_t *list = live_sorted_pairs(s->live, name, s->n, &n);
+    OWNED(xfree) void *owned = list;
+
+    for (size_t i = 0; i < n && kept < g->limit; i++) {
+        int hit = x ? probe_live(x, list[i], e) : 1;
+        if (hit < 0 || (hit && !keep(g, live_pair_value(s->live, list[i]), false, e)))
+            return false;
+        kept += (size_t)hit;
+        if (i % 64 == 63 && !budget_step(g->read->budget, 64, e))
+            return false;
+    }
+    return true;
+}
+
 static bool values_live(struct gather *g, const struct catalog_source *s, uint32_t name,
                         const struct catalog_query *q, struct err *e)
 {
     const struct live *live = s->live;
     OWNED(posset_fini) struct posset pairs = { 0 };
-    OWNED(xfree) void *owned = NULL;
-    uint32_t *list;
+    OWNED(selection_fini) struct selection x = { 0 };
     size_t n;
 
-    if (is_all(q)) {
-        list = live_sorted_pairs(live, name, s->n, &n);
-        owned = list;
-        for (size_t i = 0; i < MIN(n, g->limit); i++)
-            if (!keep(g, live_pair_value(live, list[i]), false, e))
-                return false;
-        return true;
-    }
-    if (!select_list(g, s, q, &list, &n, e))
+    if (is_all(q))
+        return values_live_probe(g, s, name, NULL, e);
+    if (!select_series(g, s, q, &x, e))
         return false;
-    owned = list;
+    if (!x.list)
+        return values_live_probe(g, s, name, &x, e);
     posset_init(&pairs, live->pair_count);
-    for (size_t i = 0; i < n; i++) {
-        struct live_record r = live_record(live, list[i]);
+    for (size_t i = 0; i < x.n; i++) {
+        struct live_record r = live_record(live, x.list[i]);
         while (r.left) {
             uint32_t pair = live_record_next(&r);
             if (live_pair(live, pair)->name == name) {
@@ -195,18 +322,28 @@ static bool values_live(struct gather *g, const struct catalog_source *s, uint32
     return true;
 }
 
-static bool values_sealed_all(struct gather *g, struct segment *s, const struct segment_name *name,
-                              struct err *e)
+// As values_live_probe().
+static bool values_sealed_probe(struct gather *g, struct segment *s, uint32_t name,
+                                struct selection *x, struct err *e)
 {
     OWNED(segment_values_fini) struct segment_values v;
-    uint32_t end = name->pair_first + (uint32_t)MIN((size_t)name->pairs, g->limit);
+    OWNED(segment_postings_fini) struct segment_postings p;
+    const struct segment_name *of = segment_name(s, name);
+    size_t kept = 0;
 
     segment_values_init(&v, s, PAGE_KEEP);
-    if (!segment_values_goto(&v, name->pair_first, e))
+    segment_postings_init(&p, s, PAGE_KEEP);
+    if (!segment_values_goto(&v, of->pair_first, e))
         return false;
-    while (v.at < end) {
-        if (!segment_values_read(&v, e) || !keep(g, v.value, true, e))
+    while (v.at < of->pair_first + of->pairs && kept < g->limit) {
+        int hit = 1;
+        if (!segment_values_read(&v, e))
             return false;
+        if (x)
+            hit = probe_sealed(x, &p, &v.pair, e);
+        if (hit < 0 || (hit && !keep(g, v.value, true, e)))
+            return false;
+        kept += (size_t)hit;
         if (v.at % 64 == 0 && !budget_step(g->read->budget, 64, e))
             return false;
     }
@@ -244,18 +381,18 @@ static bool values_sealed(struct gather *g, const struct catalog_source *s, uint
 {
     OWNED(posset_fini) struct posset pairs = { 0 };
     OWNED(segment_values_fini) struct segment_values v;
-    OWNED(xfree) void *owned = NULL;
-    uint32_t *list;
+    OWNED(selection_fini) struct selection x = { 0 };
     size_t n;
 
     segment_values_init(&v, s->segment, PAGE_KEEP);
     if (is_all(q))
-        return values_sealed_all(g, s->segment, segment_name(s->segment, name), e);
-    if (!select_list(g, s, q, &list, &n, e))
+        return values_sealed_probe(g, s->segment, name, NULL, e);
+    if (!select_series(g, s, q, &x, e))
         return false;
-    owned = list;
+    if (!x.list)
+        return values_sealed_probe(g, s->segment, name, &x, e);
     posset_init(&pairs, segment_pair_count(s->segment));
-    if (!pairs_sealed(s->segment, name, list, n, &pairs, e))
+    if (!pairs_sealed(s->segment, name, x.list, x.n, &pairs, e))
         return false;
     posset_seal(&pairs);
     OWNED(xfree) void *found = xmalloc((pairs.n + 1) * sizeof(uint32_t));
