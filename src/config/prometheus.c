@@ -410,11 +410,11 @@ const struct conf_type conf_prometheus_type = CONF_TYPE("config.plain", struct c
 
 void prom_config_print(struct buf *b, const struct prom_config *c)
 {
-    prom_config_print_with(b, c, c->doc.storage.tsdb->retention);
+    prom_config_print_with(b, c, c->doc.storage.tsdb->retention, true);
 }
 
 void prom_config_print_with(struct buf *b, const struct prom_config *c,
-                            const struct conf_retention *retention)
+                            const struct conf_retention *retention, bool exemplars)
 {
     struct conf_prometheus doc = c->doc;
     struct conf_tsdb tsdb = *doc.storage.tsdb;
@@ -422,6 +422,8 @@ void prom_config_print_with(struct buf *b, const struct prom_config *c,
 
     tsdb.retention = &copy;
     doc.storage.tsdb = &tsdb;
+    if (!exemplars)
+        doc.storage.exemplars = NULL;
     doc.scrape_configs.n = doc.own_scrape_configs;
     conf_print(b, &conf_prometheus_type, &doc, 0);
 }

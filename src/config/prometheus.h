@@ -241,9 +241,10 @@ void prom_config_put(struct prom_config *c); // the last one frees; NULL is fine
 OWN_DEFINE(struct prom_config *, prom_config_put)
 // The effective configuration as /api/v1/status/config shows it.
 void prom_config_print(struct buf *b, const struct prom_config *c);
-// The same with another retention: the one a flag asked for.
+// The same with another retention: the one a flag asked for; and with the default of exemplars, or
+// without, as upstream shows it when their storage is off.
 void prom_config_print_with(struct buf *b, const struct prom_config *c,
-                            const struct conf_retention *retention);
+                            const struct conf_retention *retention, bool exemplars);
 void prom_config_print_scrape(struct buf *b, const struct conf_scrape *s);
 
 // Target groups of a file of file_sd or a body of http_sd (JSON is YAML).

@@ -99,6 +99,8 @@ static bool collect_series(struct ask *a, labels_vec *out, struct err *e)
         for (size_t k = 0; k < set.n; k++)
             *vec_push_in(&a->x->arena, out) = set.v[k].labels;
     }
+    if (a->selectors.n == 1) // in order of creation, as upstream
+        return true;
     sort_stable(out->v, out->n, sizeof *out->v, labels_order, NULL);
     size_t kept = 0;
     for (size_t i = 0; i < out->n; i++)

@@ -18,12 +18,12 @@ static void status_config(struct http_exchange *x)
     OWNED(prom_config_put) struct prom_config *c = f->o.host.config(f->o.host.ctx);
     OWNED(buf_fini) struct buf text = { 0 };
 
-    if (c && f->o.retention_ms) { // a flag wins over the file: the effective value is shown
+    if (c) {
         struct conf_retention r = *c->doc.storage.tsdb->retention;
-        r.time_ms = f->o.retention_ms;
-        prom_config_print_with(&text, c, &r);
-    } else if (c) {
-        prom_config_print(&text, c);
+        if (f->o.retention_ms) // a flag wins over the file: the effective value is shown
+            r.time_ms = f->o.retention_ms;
+        prom_config_print_with(&text, c, &r,
+                               f->o.host.has_feature(f->o.host.ctx, "exemplar-storage"));
     }
     struct json_writer w = prom_reply_begin(x);
     json_object(&w);
