@@ -28,16 +28,22 @@ struct check_result {
     bool failed;   // something is wrong
     bool is_error; // and not only to the lint rules
 };
+// 0; 1 for errors; 3 for what only the lint rules say, when that is fatal.
 int check_exit_code(const struct check_options *o, struct check_result r);
 
+// Checks prometheus.yml files and what they name. Returns the exit code.
 int check_config(const struct check_options *o, struct cli_list files);
-int check_rules(const struct check_options *o, struct cli_list files); // none: standard input
+// Checks rule files; without one, standard input. Returns the exit code.
+int check_rules(const struct check_options *o, struct cli_list files);
+// Checks files of --web.config.file and the certificates they name. Returns the exit code.
 int check_web_config(const struct check_options *o, struct cli_list files);
 // Reads a text page from standard input. lint: promlint's rules; extended: counts of series.
 int check_metrics(const struct check_options *o, bool extended, bool lint);
 // Asks url + path ("/-/healthy") of a running server; http_config_file: empty or a file's name.
 int check_server(const struct check_options *o, struct str url, const char *path,
                  struct str http_config_file);
+// Prints the targets of a job before and after relabelling as JSON, when there are any or the time
+// is over (a second where no network is asked). Returns the exit code.
 int check_service_discovery(struct str config_file, struct str job, int64_t timeout_ns);
 
 // One file's part of check_rules(): shared with check_config().

@@ -93,7 +93,9 @@ int cli_main(const struct cli_app *app, int argc, char **argv);
 // The last value given, or the default; empty when there is neither.
 struct str cli_text(const struct cli *c, const char *name);
 bool cli_has(const struct cli *c, const char *name); // the command has such an option
+// Was it on the command line?
 bool cli_given(const struct cli *c, const char *name);
+// Of CLI_BOOL: absent is false.
 bool cli_bool(const struct cli *c, const char *name);
 int64_t cli_ns(const struct cli *c, const char *name);          // CLI_DURATION: checked when read
 int64_t cli_int(const struct cli *c, const char *name);         // CLI_INT: checked when read

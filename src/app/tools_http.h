@@ -13,6 +13,7 @@ struct tools_http {
 
 // config_file: a http_config as in prometheus.yml; empty: none.
 MUST_CHECK bool tools_http_open(struct tools_http *h, struct str config_file, struct err *e);
+// Safe on a half-opened one.
 void tools_http_close(struct tools_http *h);
 OWN_DEFINE_FINI(struct tools_http, tools_http_close)
 
@@ -27,6 +28,7 @@ struct tools_answer {
     struct str body;
     struct str reason;
 };
+// One call, waited for; the answer's texts live in h->arena. Any status is an answer.
 MUST_CHECK bool tools_http_call(struct tools_http *h, const struct tools_call *c,
                                 struct tools_answer *out, struct err *e);
 // base + path with one slash between; "http://" is added to a base without a scheme.

@@ -5,4 +5,5 @@
 #pragma once
 #include "app/tools_cli.h"
 
+// Sends the files of the command at hand, or standard input. Returns the exit code.
 int tools_push_metrics(const struct cli *c);
