@@ -179,7 +179,7 @@ static bool parse_head(struct line *l, struct manifest *m, struct err *e)
         return err_set(e, ERR_UNSUPPORTED, "partition format is newer than this program");
     line_expect(l, "kind");
     kind = line_word(l);
-    if (kind.n >= sizeof m->kind)
+    if (kind.n == 0 || kind.n >= sizeof m->kind || memchr(kind.p, 0, kind.n))
         l->bad = true;
     else
         memcpy(m->kind, kind.p, kind.n);
