@@ -480,10 +480,13 @@ static bool start(struct server *s, struct err *e)
     if (!open_store(s, c, e) ||
         !export_node_open(&s->node, &(struct export_node_options){ 0 }, e) ||
         !scraper_start(&s->scraper,
-                       &(struct scraper_options){ .tenant = s->tenant,
-                                                  .user_agent = STR("vigie/" VIGIE_VERSION),
-                                                  .local = local_page,
-                                                  .local_ctx = s },
+                       &(struct scraper_options){
+                           .tenant = s->tenant,
+                           .user_agent = STR("Prometheus/" VERSION_PROMETHEUS),
+                           .zero_rows = has_feature(s, STR("created-timestamp-zero-ingestion")),
+                           .start_times = has_feature(s, STR("st-storage")),
+                           .local = local_page,
+                           .local_ctx = s },
                        e)) {
         prom_config_put(c);
         return false;

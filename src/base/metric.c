@@ -96,7 +96,7 @@ static struct metric *child_locked(struct metric_family *f, const struct str *va
     m->labels = xcalloc(f->label_count, sizeof *m->labels);
     for (size_t i = 0; i < f->label_count; i++)
         m->labels[i] = str_of(xstrdup_str(values[i]), values[i].n);
-    if (f->kind == METRIC_HISTOGRAM)
+    if (f->kind == METRIC_HISTOGRAM || f->kind == METRIC_SUMMARY)
         m->counts = xcalloc(f->bound_count + 1, sizeof *m->counts);
     *f->last = m;
     f->last = &m->next;
@@ -190,7 +190,7 @@ static void visit_child(const struct metric_family *f, const struct metric *m,
                                .label_count = m ? f->label_count : 0,
                                .value = m ? metric_get(m) : f->read(f->read_ctx) };
 
-    if (f->kind == METRIC_HISTOGRAM && m) {
+    if (m && m->counts) {
         assert(f->bound_count < ARRAY_LEN(counts));
         for (size_t i = 0; i <= f->bound_count; i++)
             s.count += counts[i] = atomic_load_explicit(&m->counts[i], memory_order_relaxed);

@@ -11,6 +11,7 @@
 
 #include "base/base.h"
 
+// A summary here has count and sum, no quantiles.
 enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM, METRIC_SUMMARY };
 
 struct metric_family;
@@ -41,8 +42,8 @@ struct metric_sample {
     const char *const *label_names;
     const struct str *label_values;
     size_t label_count;
-    double value;           // counter, gauge; sum of a histogram
-    uint64_t count;         // histogram
+    double value;           // counter, gauge; sum of a histogram or summary
+    uint64_t count;         // histogram, summary
     const double *bounds;   // histogram: bound_count bounds and bound_count + 1 counts
     const uint64_t *counts; // not cumulative
     size_t bound_count;

@@ -433,3 +433,12 @@ void prom_config_print_scrape(struct buf *b, const struct conf_scrape *s)
     // A scrape is always the first member of what was read.
     conf_print(b, &conf_scrape_type, s, 0);
 }
+
+struct hash128 prom_config_scrape_key(const struct conf_scrape *s)
+{
+    OWNED(buf_fini) struct buf b = { 0 };
+
+    prom_config_print_scrape(&b, s);
+    buf_conf_secrets(&b, &conf_scrape_type, s);
+    return (struct hash128){ hash_keyed(buf_view(&b)), hash_seeded(buf_view(&b), 1) };
+}

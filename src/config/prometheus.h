@@ -7,6 +7,7 @@
  */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include "base/hash.h"
 #include "config/http_config.h"
 #include "model/relabel.h"
 
@@ -246,6 +247,8 @@ void prom_config_print(struct buf *b, const struct prom_config *c);
 void prom_config_print_with(struct buf *b, const struct prom_config *c,
                             const struct conf_retention *retention, bool exemplars);
 void prom_config_print_scrape(struct buf *b, const struct conf_scrape *s);
+// A hash of all settings of a job with the secrets that printing hides. Of this process only.
+struct hash128 prom_config_scrape_key(const struct conf_scrape *s);
 
 // Target groups of a file of file_sd or a body of http_sd (JSON is YAML).
 MUST_CHECK bool conf_target_groups_parse(struct arena *a, struct str text, struct conf_list *out,

@@ -127,6 +127,11 @@ void conf_warn(struct conf_reader *r, const struct yaml_node *at, struct str tex
 
 // Appends the struct as block YAML with this indentation (spaces).
 void conf_print(struct buf *b, const struct conf_type *type, const void *obj, int indent);
+/*
+ * Everything that conf_print() shows not or masked: secrets, URLs, sections kept as they are. For
+ * comparing; never to be shown.
+ */
+void buf_conf_secrets(struct buf *b, const struct conf_type *type, const void *obj);
 void conf_print_node(struct buf *b, const struct yaml_node *n, int indent); // CONF_NODE as it is
 
 bool conf_size_parse(struct str s, uint64_t *out); // 15MB, 1GiB, 100: units of 1024, as upstream

@@ -312,3 +312,59 @@ void conf_print(struct buf *b, const struct conf_type *type, const void *obj, in
         print_field(b, f, at, indent);
     }
 }
+
+/* ---- what is not shown ---- */
+
+static void node_texts(struct buf *b, const struct yaml_node *n)
+{
+    buf_u64(b, n->n);
+    buf_char(b, ' ');
+    if (n->kind == YAML_SCALAR) {
+        buf_str(b, n->text);
+        buf_char(b, 0);
+    }
+    for (size_t i = 0; n->kind == YAML_SEQUENCE && i < n->n; i++)
+        node_texts(b, n->items[i]);
+    for (size_t i = 0; n->kind == YAML_MAPPING && i < n->n; i++) {
+        node_texts(b, n->pairs[i].key);
+        node_texts(b, n->pairs[i].value);
+    }
+}
+
+static void field_secrets(struct buf *b, const struct conf_field *f, const void *at)
+{
+    const struct conf_list *list = at;
+
+    switch (f->kind) {
+    case CONF_SECRET:
+    case CONF_URL:
+        buf_str(b, *(const struct str *)at);
+        buf_char(b, 0);
+        break;
+    case CONF_NODE:
+        if (*(const struct yaml_node *const *)at)
+            node_texts(b, *(const struct yaml_node *const *)at);
+        break;
+    case CONF_STRUCT:
+    case CONF_INLINE:
+        buf_conf_secrets(b, f->type, at);
+        break;
+    case CONF_PTR:
+        if (*(void *const *)at)
+            buf_conf_secrets(b, f->type, *(void *const *)at);
+        break;
+    case CONF_LIST:
+        for (size_t i = 0; i < list->n; i++)
+            if (list->v[i])
+                buf_conf_secrets(b, f->type, list->v[i]);
+        break;
+    default:
+        break;
+    }
+}
+
+void buf_conf_secrets(struct buf *b, const struct conf_type *type, const void *obj)
+{
+    for (size_t i = 0; i < type->field_count; i++)
+        field_secrets(b, &type->fields[i], (const char *)obj + type->fields[i].offset);
+}

@@ -67,30 +67,16 @@ static bool record_of(const ns_msg *msg, const ns_rr *rr, ns_type type, struct a
     }
 }
 
-bool dns_lookup(struct arena *a, struct str name, struct str type, struct dns_record **out,
-                size_t *n, struct err *e)
+bool dns_answer_read(struct arena *a, struct str answer, struct str type, struct dns_record **out,
+                     size_t *n, struct err *e)
 {
-    struct __res_state state = { 0 };
-    unsigned char *answer = arena_raw(a, ANSWER_MAX);
     VEC(struct dns_record) records = { 0 };
     ns_type want = type_of(type);
     ns_msg msg;
 
-    if (res_ninit(&state) != 0)
-        return err_set(e, ERR_IO, "cannot read /etc/resolv.conf");
-    state.retrans = 2;
-    state.retry = 2;
-    int len = res_nsearch(&state, arena_cstr(a, name), ns_c_in, (int)want, answer, ANSWER_MAX);
-    int why = state.res_h_errno;
-    res_nclose(&state);
-    if (len < 0 && (why == HOST_NOT_FOUND || why == NO_DATA)) {
-        *out = NULL;
-        *n = 0;
-        return true;
-    }
-    if (len < 0 || ns_initparse(answer, len, &msg) != 0)
-        return err_set(e, ERR_UNAVAILABLE, "no answer for %.*s records of %.*s: %s", STRF(type),
-                       STRF(name), hstrerror(why));
+    if (answer.n > INT32_MAX ||
+        ns_initparse((const unsigned char *)answer.p, (int)answer.n, &msg) != 0)
+        return err_set(e, ERR_INVALID, "malformed DNS answer");
     for (int i = 0; i < ns_msg_count(msg, ns_s_an); i++) {
         struct dns_record r = { 0 };
         ns_rr rr;
@@ -101,4 +87,30 @@ bool dns_lookup(struct arena *a, struct str name, struct str type, struct dns_re
     *out = records.v;
     *n = records.n;
     return true;
+}
+
+bool dns_lookup(struct arena *a, struct str name, struct str type, struct dns_record **out,
+                size_t *n, struct err *e)
+{
+    struct __res_state state = { 0 };
+    unsigned char *answer = arena_raw(a, ANSWER_MAX);
+
+    if (res_ninit(&state) != 0)
+        return err_set(e, ERR_IO, "cannot read /etc/resolv.conf");
+    state.retrans = 2;
+    state.retry = 2;
+    int len = res_nsearch(&state, arena_cstr(a, name), ns_c_in, (int)type_of(type), answer,
+                          ANSWER_MAX);
+    int why = state.res_h_errno;
+    res_nclose(&state);
+    if (len < 0 && (why == HOST_NOT_FOUND || why == NO_DATA)) {
+        *out = NULL;
+        *n = 0;
+        return true;
+    }
+    if (len < 0)
+        return err_set(e, ERR_UNAVAILABLE, "no answer for %.*s records of %.*s: %s", STRF(type),
+                       STRF(name), hstrerror(why));
+    return dns_answer_read(a, str_of((const char *)answer, (size_t)MIN(len, (int)ANSWER_MAX)), type,
+                           out, n, e);
 }

@@ -17,8 +17,10 @@ struct scraper;
 struct scraper_options {
     struct metrics_tenant *tenant;
     struct clock *clock;   // NULL: clock_real()
-    struct str user_agent; // "vigie/0.1.0"
+    struct str user_agent; // "Prometheus/3.15.0": some targets look at it
     unsigned workers;      // 0: one per CPU
+    bool zero_rows;        // created-timestamp-zero-ingestion: a zero where a counter started
+    bool start_times;      // st-storage: samples are stored with their start times
     /*
      * Pages made inside the process: for jobs with `scheme: vigie`, metrics_path names the page.
      * Runs on a worker. NULL: there are none.

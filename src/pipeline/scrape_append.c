@@ -2,185 +2,91 @@
  * scrape_append.c - a page becomes rows: known lines by their hash, new ones by relabelling, vanished
  * ones as stale markers, and the report about the scrape itself; all in one batch.
  *
- * A page that fails anywhere gives no samples at all: the batch is reset, and only markers and the
- * report remain.
+ * A page that fails anywhere gives no samples at all: the batch is reset, all series get markers, and
+ * the report remains. Counts and messages are those of upstream's scrape/scrape.go, version 3.15;
+ * there the series of a page that fails late get no markers, which reads like an oversight.
+ *
+ * A ref may have gone stale unnoticed: the commit tells, and the page is read once more for the series
+ * it told of. That is rare, and asking for every row beforehand would cost a lock each.
  */
 // SPDX-License-Identifier: Apache-2.0
 #include <stdio.h>
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/num.h"
-#include "pipeline/scrape_priv.h"
+#include "base/sort.h"
+#include "pipeline/scrape_page_priv.h"
 
-struct page {
-    struct scrape_target *t;
-    struct append_batch *batch;
-    struct arena arena; // labels of new series
-    enum expo_format format;
-    int64_t stamp_ms;
-    uint64_t scraped, added, new_series, limit;
-    bool limited; // beyond the limit: the rest is only counted
-    struct err error;
-};
+/* ---- scratch memory ---- */
 
-static void page_fini(struct page *p)
+static struct scrape_scratch *scratch_take(struct scraper *s)
 {
-    append_batch_free(p->batch);
-    arena_fini(&p->arena);
-}
-OWN_DEFINE_FINI(struct page, page_fini)
+    struct scrape_scratch *sc;
 
-static void meta_fini(struct scrape_cache *c)
-{
-    for (size_t i = 0; i < c->meta.n; i++) {
-        xfree((void *)(uintptr_t)c->meta.v[i].name.p);
-        xfree((void *)(uintptr_t)c->meta.v[i].help.p);
-        xfree((void *)(uintptr_t)c->meta.v[i].unit.p);
-    }
-    vec_fini(&c->meta);
-    map_fini(&c->meta_index);
+    mutex_lock(&s->scratch_mu);
+    sc = s->scratch;
+    if (sc)
+        s->scratch = sc->next;
+    mutex_unlock(&s->scratch_mu);
+    if (sc)
+        return sc;
+    sc = xcalloc(1, sizeof *sc);
+    sc->batch = append_batch_new(s->o.tenant);
+    sc->expo = expo_new();
+    return sc;
 }
 
-void scrape_cache_fini(struct scrape_cache *c)
+static void scratch_give(struct scraper *s, struct scrape_scratch *sc)
 {
-    vec_fini(&c->known);
-    vec_fini(&c->next);
-    vec_fini(&c->series);
-    vec_fini(&c->free_slots);
-    vec_fini(&c->hashes);
-    map_fini(&c->index);
-    meta_fini(c);
+    append_batch_reset(sc->batch);
+    arena_reset(&sc->arena);
+    LOCKED(&s->scratch_mu);
+    sc->next = s->scratch;
+    s->scratch = sc;
 }
 
-/* ---- slots ---- */
-
-static bool slot_equal(const void *ctx, const void *key, uint32_t slot)
+void scrape_scratch_free(struct scrape_scratch *sc)
 {
-    const struct scrape_cache *c = ctx;
-
-    return c->hashes.v[slot] == *(const uint64_t *)key;
-}
-
-static uint32_t slot_find(struct scrape_cache *c, uint64_t hash)
-{
-    return map_find(&c->index, hash, slot_equal, c, &hash);
-}
-
-static uint32_t slot_new(struct scrape_cache *c, uint64_t hash)
-{
-    uint32_t slot;
-
-    if (c->free_slots.n) {
-        slot = c->free_slots.v[--c->free_slots.n];
-    } else {
-        slot = (uint32_t)c->series.n;
-        vec_push(&c->series);
-        vec_push(&c->hashes);
-    }
-    c->series.v[slot] = (struct scrape_series){ .page = c->page };
-    c->hashes.v[slot] = hash;
-    map_add(&c->index, hash, slot);
-    return slot;
-}
-
-/* ---- labels of a new series ---- */
-
-// exported_ before names that clash with the target's, as long as needed.
-static void move_aside(struct page *p, struct labels_builder *b, struct str name, struct str value)
-{
-    struct str moved = name;
-
-    do
-        moved = arena_printf(&p->arena, "exported_%.*s", STRF(moved));
-    while (labels_builder_get(b, moved).n || labels_get(p->t->labels, moved).n);
-    labels_builder_set(b, moved, value);
-}
-
-static void add_target_labels(struct page *p, struct labels_builder *b)
-{
-    struct labels own = p->t->labels;
-    bool honor = p->t->pool->conf->honor_labels;
-
-    for (size_t i = 0; i < own.n; i++) {
-        struct str there = labels_builder_get(b, own.v[i].name);
-        if (honor && there.n)
-            continue;
-        labels_builder_set(b, own.v[i].name, own.v[i].value);
-        if (there.n)
-            move_aside(p, b, own.v[i].name, there);
+    while (sc) {
+        struct scrape_scratch *next = sc->next;
+        append_batch_free(sc->batch);
+        expo_free(sc->expo);
+        arena_fini(&sc->arena);
+        vec_fini(&sc->order);
+        vec_fini(&sc->row_slot);
+        buf_fini(&sc->status);
+        nhcb_fini(&sc->builder);
+        xfree(sc);
+        sc = next;
     }
 }
 
-static bool check_limits(struct page *p, struct labels ls)
+static void page_begin(struct page *p, struct scrape_target *t, int64_t stamp_ms)
 {
-    const struct conf_scrape *c = p->t->pool->conf;
-    struct str metric = labels_get(ls, LABEL_NAME);
-
-    if (c->label_limit && ls.n > c->label_limit)
-        return err_set(&p->error, ERR_LIMIT,
-                       "label_limit exceeded (metric: %.50s, number of labels: %zu, limit: %llu)",
-                       arena_cstr(&p->arena, metric), ls.n, (unsigned long long)c->label_limit);
-    for (size_t i = 0; i < ls.n; i++) {
-        if (c->label_name_length_limit && ls.v[i].name.n > c->label_name_length_limit)
-            return err_set(&p->error, ERR_LIMIT,
-                           "label_name_length_limit exceeded (metric: %.50s, label name: %.50s, "
-                           "length: %zu, limit: %llu)",
-                           arena_cstr(&p->arena, metric), arena_cstr(&p->arena, ls.v[i].name),
-                           ls.v[i].name.n, (unsigned long long)c->label_name_length_limit);
-        if (c->label_value_length_limit && ls.v[i].value.n > c->label_value_length_limit)
-            return err_set(&p->error, ERR_LIMIT,
-                           "label_value_length_limit exceeded (metric: %.50s, label name: %.50s, "
-                           "value: %.50s, length: %zu, limit: %llu)",
-                           arena_cstr(&p->arena, metric), arena_cstr(&p->arena, ls.v[i].name),
-                           arena_cstr(&p->arena, ls.v[i].value), ls.v[i].value.n,
-                           (unsigned long long)c->label_value_length_limit);
-    }
-    return true;
+    *p = (struct page){
+        .t = t, .conf = t->pool->conf, .sc = scratch_take(t->pool->scraper), .stamp_ms = stamp_ms
+    };
+    vec_reset(&p->sc->row_slot);
+    t->cache.page++;
 }
 
-static bool check_names(struct page *p, struct labels ls)
+static void page_end(struct page *p)
 {
-    bool legacy = str_eq(p->t->pool->conf->metric_name_validation_scheme, STR("legacy"));
-    struct str metric = labels_get(ls, LABEL_NAME);
-
-    if (!metric.n)
-        return err_set(&p->error, ERR_INVALID, "missing metric name (__name__ label)");
-    if (legacy && !metric_name_is_legacy(metric))
-        return err_set(&p->error, ERR_INVALID, "invalid metric name or label names: {%.*s}",
-                       STRF(metric));
-    for (size_t i = 0; legacy && i < ls.n; i++)
-        if (!label_name_is_legacy(ls.v[i].name))
-            return err_set(&p->error, ERR_INVALID, "invalid metric name or label names: {%.*s}",
-                           STRF(metric));
-    return true;
+    scratch_give(p->t->pool->scraper, p->sc);
 }
 
-// Resolves the series of an event into s. False: the page fails.
-static bool resolve(struct page *p, const struct expo_event *ev, struct scrape_series *s)
-{
-    const struct conf_scrape *conf = p->t->pool->conf;
-    OWNED(labels_builder_fini) struct labels_builder b = { 0 };
-    struct expo_labels raw;
+/* ---- rows ---- */
 
-    if (!expo_series_decode(p->format, ev->type, ev->series, &p->arena, &raw, &p->error))
-        return false;
-    labels_builder_reset(&b, (struct labels){ 0 });
-    for (size_t i = 0; i < raw.n; i++)
-        labels_builder_set(&b, raw.v[i].name, raw.v[i].value);
-    add_target_labels(p, &b);
-    s->dropped = !relabel_apply(conf->metric_relabel, conf->metric_relabel_configs.n, &b,
-                                &p->arena) ||
-                 b.n == 0;
-    s->ref = (struct series_ref){ 0 };
-    if (s->dropped)
-        return true;
-    struct labels ls = labels_builder_view(&b);
-    return check_names(p, ls) && check_limits(p, ls) &&
-           append_resolve(p->batch, ls, &s->ref, &p->error);
+static void mark_row(struct page *p, uint32_t slot)
+{
+    *vec_push(&p->sc->row_slot) = slot;
 }
 
-/* ---- samples ---- */
+static void add_marker(struct page *p, struct series_ref ref)
+{
+    append_float(p->sc->batch, ref, p->stamp_ms, double_from_bits(SAMPLE_STALE_BITS));
+    mark_row(p, ROW_NONE);
+}
 
 static struct histogram *to_model(struct arena *a, const struct expo_histogram *x)
 {
@@ -204,186 +110,429 @@ static struct histogram *to_model(struct arena *a, const struct expo_histogram *
     return h;
 }
 
-static void add_exemplars(struct page *p, const struct expo_event *ev,
-                          const struct scrape_series *s, int64_t t_ms)
+// Reduces a histogram to what the job allows. False: it has too many buckets even so.
+static bool fit_histogram(struct page *p, const struct histogram **h)
 {
-    for (uint32_t i = 0; i < ev->exemplars; i++) {
-        const struct expo_exemplar *x = &ev->exemplar[i];
-        struct expo_labels raw;
-        struct err ignored; // an exemplar that cannot be read costs nothing but itself
-        if (!expo_exemplar_decode(p->format, x->raw, &p->arena, &raw, &ignored))
-            continue;
-        struct label *v = arena_array(&p->arena, raw.n, struct label);
-        size_t n = raw.n;
-        struct str twice;
-        for (size_t k = 0; k < raw.n; k++)
-            v[k] = (struct label){ raw.v[k].name, raw.v[k].value };
-        if (labels_normalize(v, &n, &twice))
-            append_exemplar(p->batch, s->ref,
-                            &(struct exemplar){ { v, n }, x->value, x->has_time ? x->t_ms : t_ms });
+    uint64_t limit = p->conf->native_histogram_bucket_limit;
+
+    if (!histogram_is_custom(*h) && (*h)->schema > p->t->schema_max)
+        *h = histogram_reduce(&p->sc->arena, *h, p->t->schema_max);
+    while (limit && (*h)->pos.buckets + (*h)->neg.buckets > limit) {
+        if (histogram_is_custom(*h) || (*h)->schema <= HIST_SCHEMA_MIN) {
+            p->over_buckets = true;
+            return false;
+        }
+        *h = histogram_reduce(&p->sc->arena, *h, (*h)->schema - 1);
     }
+    return true;
 }
 
-// Rows of one event whose series is in hand.
-static void add_rows(struct page *p, const struct expo_event *ev, struct scrape_series *s)
+bool scrape_page_exemplar(struct page *p, const struct expo_exemplar *from, struct exemplar *out)
 {
-    const struct conf_scrape *conf = p->t->pool->conf;
-    bool own_time = ev->has_time && conf->honor_timestamps;
-    int64_t t_ms = own_time ? ev->t_ms : p->stamp_ms;
+    struct expo_labels raw;
+    struct err ignored; // an exemplar that cannot be read costs nothing but itself
+    struct str twice;
 
-    s->timed = own_time && !conf->track_timestamps_staleness;
-    if (s->dropped)
-        return;
-    if (ev->kind == EXPO_NATIVE)
-        append_histogram(p->batch, s->ref, t_ms, to_model(&p->arena, ev->hist));
-    else
-        append_float(p->batch, s->ref, t_ms, ev->value);
-    if (ev->start_ms)
-        append_start(p->batch, ev->start_ms);
-    if (UNLIKELY(ev->exemplars))
-        add_exemplars(p, ev, s, t_ms);
-    p->added++;
+    if (!expo_exemplar_decode(p->format, from->raw, &p->sc->arena, &raw, &ignored))
+        return false;
+    struct label *v = arena_array(&p->sc->arena, raw.n, struct label);
+    size_t n = raw.n;
+    for (size_t k = 0; k < raw.n; k++)
+        v[k] = (struct label){ raw.v[k].name, raw.v[k].value };
+    if (!labels_normalize(v, &n, &twice))
+        return false;
+    *out = (struct exemplar){ { v, n }, from->value, from->t_ms };
+    return true;
 }
 
-static bool add_sample(struct page *p, struct expo *x, const struct expo_event *ev)
+static int by_time(const void *a, const void *b, void *ctx UNUSED)
+{
+    int64_t x = ((const struct exemplar *)a)->t_ms, y = ((const struct exemplar *)b)->t_ms;
+
+    return (x > y) - (x < y);
+}
+
+static void add_exemplars(struct page *p, const struct page_sample *x, struct series_ref ref,
+                          int64_t t_ms)
+{
+    size_t n = x->made ? x->made->exemplars.n : x->ev->exemplars, kept = 0;
+    struct exemplar *v = arena_array(&p->sc->arena, n, struct exemplar);
+
+    for (size_t i = 0; i < n; i++) {
+        if (x->made) {
+            v[kept++] = x->made->exemplars.v[i];
+            continue;
+        }
+        const struct expo_exemplar *from = &x->ev->exemplar[i];
+        // Those of native histograms need a time, as upstream: else repeats could not be told.
+        if ((!from->has_time && x->ev->kind == EXPO_NATIVE) ||
+            !scrape_page_exemplar(p, from, &v[kept]))
+            continue;
+        if (!from->has_time)
+            v[kept].t_ms = t_ms;
+        kept++;
+    }
+    sort_stable(v, kept, sizeof *v, by_time, NULL);
+    for (size_t i = 0; i < kept; i++)
+        append_exemplar(p->sc->batch, ref, &v[i]);
+}
+
+// The row at the start of a counter, once per start: created-timestamp-zero-ingestion.
+static void add_zero(struct page *p, uint32_t slot, const struct page_sample *x,
+                     const struct histogram *h, int64_t t_ms)
+{
+    struct scrape_cache *c = &p->t->cache;
+    struct series_ref ref = c->series.v[slot].ref;
+
+    while (c->starts.n <= slot)
+        (void)vec_push(&c->starts);
+    if (x->start_ms >= t_ms || c->starts.v[slot] == x->start_ms)
+        return;
+    c->starts.v[slot] = x->start_ms;
+    if (h)
+        append_histogram(p->sc->batch, ref, x->start_ms,
+                         &(struct histogram){ .schema = h->schema,
+                                              .integer = h->integer,
+                                              .reset = HIST_RESET_YES,
+                                              .zero_threshold = h->zero_threshold,
+                                              .custom = h->custom,
+                                              .custom_n = h->custom_n });
+    else
+        append_float(p->sc->batch, ref, x->start_ms, 0);
+    mark_row(p, slot | ROW_QUIET);
+}
+
+static void add_row(struct page *p, uint32_t slot, const struct page_sample *x,
+                    const struct histogram *h, bool own_time)
+{
+    const struct scraper_options *o = &p->t->pool->scraper->o;
+    struct scrape_series *s = &p->t->cache.series.v[slot];
+    int64_t t_ms = own_time ? x->t_ms : p->stamp_ms;
+
+    if (UNLIKELY(x->start_ms && o->zero_rows))
+        add_zero(p, slot, x, h, t_ms);
+    if (UNLIKELY(h != NULL))
+        append_histogram(p->sc->batch, s->ref, t_ms, h);
+    else
+        append_float(p->sc->batch, s->ref, t_ms, x->ev->value);
+    mark_row(p, slot);
+    if (UNLIKELY(x->start_ms && o->start_times))
+        append_start(p->sc->batch, x->start_ms);
+    s->tracked = !own_time || p->conf->track_timestamps_staleness;
+    if (UNLIKELY(x->made ? x->made->exemplars.n : x->ev->exemplars))
+        add_exemplars(p, x, s->ref, t_ms);
+}
+
+/* ---- samples ---- */
+
+static void see(struct page *p, struct scrape_series *s)
+{
+    p->seen += s->page != p->t->cache.page;
+    s->page = p->t->cache.page;
+}
+
+static uint32_t slot_for(struct page *p, uint32_t slot, uint64_t hash)
+{
+    return slot == MAP_NONE ? scrape_cache_add(&p->t->cache, hash) : slot;
+}
+
+// The histogram of a sample, fitted and checked. *h NULL: a float. *over: leave the sample out.
+static bool histogram_of(struct page *p, const struct page_sample *x, const struct histogram **h,
+                         bool *over)
+{
+    *h = x->made ? x->hist : NULL;
+    *over = false;
+    if (!x->made && x->ev->kind == EXPO_NATIVE)
+        *h = to_model(&p->sc->arena, x->ev->hist);
+    if (!*h)
+        return true;
+    *over = !fit_histogram(p, h);
+    return *over || histogram_validate(*h, &p->error);
+}
+
+// Of a series not known yet: labels, then room in the cache if the limits let it pass.
+static NOINLINE bool put_new(struct page *p, uint32_t *slot, const struct page_sample *x,
+                             bool own_time)
+{
+    OWNED(labels_builder_fini) struct labels_builder b = { 0 };
+    struct scrape_cache *c = &p->t->cache;
+    const struct histogram *h;
+    struct series_ref ref = { 0 };
+    bool dropped, over;
+
+    if (!scrape_page_labels(p, x, &b, &dropped))
+        return false;
+    p->kept += !dropped;
+    if (!dropped) {
+        if (!histogram_of(p, x, &h, &over))
+            return false;
+        if (over)
+            return true;
+        if (p->conf->sample_limit && ++p->appended > p->conf->sample_limit) {
+            p->over_samples = true;
+            return true;
+        }
+        if (!append_resolve(p->sc->batch, labels_builder_view(&b), &ref, &p->error))
+            return false;
+        p->new_series += !p->over_buckets;
+    }
+    *slot = slot_for(p, *slot, x->hash);
+    struct scrape_series *s = &c->series.v[*slot];
+    s->resolved = true;
+    s->dropped = dropped;
+    s->ref = ref;
+    see(p, s);
+    if (!dropped)
+        add_row(p, *slot, x, h, own_time);
+    return true;
+}
+
+// The second reading: only series whose refs were stale, and nothing is counted.
+static bool put_again(struct page *p, uint32_t slot, const struct page_sample *x, bool own_time)
+{
+    OWNED(labels_builder_fini) struct labels_builder b = { 0 };
+    struct scrape_series *s = slot == MAP_NONE ? NULL : &p->t->cache.series.v[slot];
+    const struct histogram *h;
+    bool dropped = false, over;
+
+    if (!s || !s->redo)
+        return true;
+    if (!s->ref.generation &&
+        (!scrape_page_labels(p, x, &b, &dropped) || dropped ||
+         !append_resolve(p->sc->batch, labels_builder_view(&b), &s->ref, &p->error)))
+        return dropped;
+    if (!histogram_of(p, x, &h, &over))
+        return false;
+    if (!over)
+        add_row(p, slot, x, h, own_time);
+    return true;
+}
+
+bool scrape_page_put(struct page *p, uint32_t *slot, const struct page_sample *x)
+{
+    struct scrape_cache *c = &p->t->cache;
+    struct scrape_series *s = *slot == MAP_NONE ? NULL : &c->series.v[*slot];
+    bool own_time = x->has_time && p->conf->honor_timestamps;
+    const struct histogram *h;
+    bool over;
+
+    if (UNLIKELY(p->redo))
+        return put_again(p, *slot, x, own_time);
+    p->scraped++;
+    if (UNLIKELY(!s || !s->resolved))
+        return put_new(p, slot, x, own_time);
+    bool again = s->page == c->page;
+    see(p, s);
+    if (s->dropped)
+        return true;
+    p->kept++;
+    if (UNLIKELY(again && !own_time)) {
+        p->duplicates++;
+        return true;
+    }
+    if (!histogram_of(p, x, &h, &over))
+        return false;
+    if (UNLIKELY(over))
+        return true;
+    if (p->conf->sample_limit && ++p->appended > p->conf->sample_limit) {
+        p->over_samples = true;
+        return true;
+    }
+    add_row(p, *slot, x, h, own_time);
+    return true;
+}
+
+/* ---- lines ---- */
+
+static NOINLINE void note_order(struct page *p, const struct expo_event *ev, uint32_t slot)
+{
+    scrape_known *order = &p->sc->order;
+
+    if (!p->differs) {
+        vec_reset(order);
+        vec_reserve(order, p->t->cache.known.n);
+        if (p->lines)
+            memcpy(order->v, p->t->cache.known.v, p->lines * sizeof *order->v);
+        order->n = p->lines;
+        p->differs = true;
+    }
+    *vec_push(order) = (struct expo_known){ ev->hash, (uint32_t)ev->series.n, slot };
+}
+
+static inline void note_line(struct page *p, const struct expo_event *ev, uint32_t slot)
+{
+    if (p->differs || ev->slot == EXPO_SLOT_NONE || ev->known_at != p->lines)
+        note_order(p, ev, slot);
+    p->lines++;
+}
+
+// A line that is not where it was: by its hash.
+static uint32_t look_up(struct page *p, const struct expo_event *ev)
+{
+    struct scrape_cache *c = &p->t->cache;
+    uint32_t slot = scrape_cache_find(c, ev->hash);
+
+    if (slot == MAP_NONE)
+        return slot;
+    uint32_t at = c->series.v[slot].at;
+    if (at < c->known.n && c->known.v[at].slot == slot)
+        expo_seek(p->sc->expo, at + 1);
+    return slot;
+}
+
+static bool add_line(struct page *p, const struct expo_event *ev)
 {
     struct scrape_cache *c = &p->t->cache;
     uint32_t slot = ev->slot;
+    bool taken = false;
 
-    p->scraped++;
-    if (UNLIKELY(p->limited)) {
-        p->added += slot == EXPO_SLOT_NONE || !c->series.v[slot].dropped;
-        return true;
+    if (UNLIKELY(slot == EXPO_SLOT_NONE))
+        slot = look_up(p, ev);
+    if (UNLIKELY(p->t->convert)) {
+        slot = slot_for(p, slot, ev->hash);
+        if (!scrape_nhcb_line(p, ev, slot, &taken))
+            return false;
     }
-    if (UNLIKELY(slot == EXPO_SLOT_NONE)) {
-        slot = slot_find(c, ev->hash);
-        if (slot == MAP_NONE) {
-            struct scrape_series s = { .page = c->page };
-            if (!resolve(p, ev, &s))
-                return false;
-            slot = slot_new(c, ev->hash);
-            c->series.v[slot] = s;
-            p->new_series += !s.dropped;
-        }
+    if (!taken || p->t->classic) {
+        struct page_sample x = { .ev = ev,
+                                 .hash = ev->hash,
+                                 .t_ms = ev->t_ms,
+                                 .start_ms = ev->start_ms,
+                                 .has_time = ev->has_time };
+        if (!scrape_page_put(p, &slot, &x))
+            return false;
+    } else if (!p->redo) {
+        see(p, &c->series.v[slot]);
     }
-    struct scrape_series *s = &c->series.v[slot];
-    if (UNLIKELY(!s->dropped && !append_ref_is_live(p->batch, s->ref)) && !resolve(p, ev, s))
-        return false;
-    s->page = c->page;
-    *vec_push(&c->next) = (struct expo_known){ ev->hash, (uint32_t)ev->series.n, slot };
-    add_rows(p, ev, s);
-    p->limited = p->limit && p->added > p->limit;
+    if (slot != MAP_NONE && !p->redo)
+        note_line(p, ev, slot);
     return true;
 }
 
-/* ---- metadata ---- */
-
-static bool meta_equal(const void *ctx, const void *key, uint32_t i)
+static bool add_meta(struct page *p, const struct expo_event *ev)
 {
-    const struct scrape_cache *c = ctx;
+    struct metric_meta changed;
 
-    return str_eq(c->meta.v[i].name, *(const struct str *)key);
-}
-
-static bool text_changes(struct str *old, struct str now)
-{
-    if (str_eq(*old, now))
+    if (p->t->convert && !scrape_nhcb_meta(p, ev))
         return false;
-    xfree((void *)(uintptr_t)old->p);
-    *old = str_of(xstrdup_str(now), now.n);
+    if (!p->redo && scrape_cache_meta(p->t, ev, &p->sc->arena, &changed))
+        metrics_meta_set(p->t->pool->scraper->o.tenant, &changed);
     return true;
 }
-
-static void add_meta(struct page *p, const struct expo_event *ev)
-{
-    struct scrape_cache *c = &p->t->cache;
-    uint64_t hash = hash_keyed(ev->name);
-    bool changed = false;
-    struct metric_meta meta;
-
-    mutex_lock(&p->t->mu);
-    uint32_t at = map_find(&c->meta_index, hash, meta_equal, c, &ev->name);
-    if (at == MAP_NONE) {
-        at = (uint32_t)c->meta.n;
-        vec_push(&c->meta)->name = str_of(xstrdup_str(ev->name), ev->name.n);
-        map_add(&c->meta_index, hash, at);
-        changed = true;
-    }
-    struct scrape_meta_entry *m = &c->meta.v[at];
-    if (ev->kind == EXPO_META_TYPE && m->type != (enum metric_type)ev->type) {
-        m->type = (enum metric_type)ev->type;
-        changed = true;
-    }
-    if (ev->kind == EXPO_META_HELP)
-        changed |= text_changes(&m->help, ev->text);
-    if (ev->kind == EXPO_META_UNIT)
-        changed |= text_changes(&m->unit, ev->text);
-    if (changed)
-        meta = (struct metric_meta){ arena_str(&p->arena, m->name), m->type,
-                                     arena_str(&p->arena, m->help), arena_str(&p->arena, m->unit) };
-    mutex_unlock(&p->t->mu);
-    if (changed)
-        metrics_meta_set(p->t->pool->scraper->o.tenant, &meta);
-}
-
-/* ---- the page ---- */
 
 static bool read_page(struct page *p, struct str body)
 {
+    const struct scraper_options *o = &p->t->pool->scraper->o;
     struct scrape_cache *c = &p->t->cache;
-    OWNED(expo_free) struct expo *x = expo_new();
     struct expo_event ev;
     int got;
 
-    expo_start(x,
+    expo_start(p->sc->expo,
                &(struct expo_options){
                    .format = p->format,
                    .seed = c->seed,
                    .known = c->known.v,
                    .known_n = c->known.n,
+                   .created_is_start = o->zero_rows || o->start_times,
                    .no_native_histograms = !p->t->native,
                    .always_classic = p->t->classic,
                },
                body);
-    vec_reset(&c->next);
-    while ((got = expo_next(x, &ev, &p->error)) == 1) {
-        if (ev.kind == EXPO_SAMPLE || ev.kind == EXPO_NATIVE) {
-            if (!add_sample(p, x, &ev))
-                return false;
-        } else {
-            add_meta(p, &ev);
-        }
+    p->nhcb = (struct nhcb){ 0 };
+    nhcb_reset(&p->sc->builder);
+    while ((got = expo_next(p->sc->expo, &ev, &p->error)) == 1) {
+        bool is_sample = ev.kind == EXPO_SAMPLE || ev.kind == EXPO_NATIVE;
+        if (!(is_sample ? add_line(p, &ev) : add_meta(p, &ev)))
+            return false;
     }
-    if (got == 0 && p->limited)
-        return err_set(&p->error, ERR_LIMIT, "sample limit exceeded");
-    return got == 0;
+    return got == 0 && scrape_nhcb_end(p);
 }
 
-// Stale markers for series that the page before had and this one has not; their slots become free.
-static void add_vanished(struct page *p)
+/* ---- the end of a page ---- */
+
+// Markers for what this page has not; its slots become free.
+static void drop_vanished(struct page *p)
 {
     struct scrape_cache *c = &p->t->cache;
 
-    for (size_t i = 0; i < c->known.n; i++) {
-        uint32_t slot = c->known.v[i].slot;
-        struct scrape_series *s = &c->series.v[slot];
-        if (s->page == c->page || c->hashes.v[slot] != c->known.v[i].hash || s->page == UINT32_MAX)
-            continue;
-        if (!s->dropped && !s->timed && append_ref_is_live(p->batch, s->ref))
-            append_float(p->batch, s->ref, p->stamp_ms, double_from_bits(SAMPLE_STALE_BITS));
-        map_remove(&c->index, c->hashes.v[slot], slot);
-        s->page = UINT32_MAX; // a series twice on a page gives one marker
-        *vec_push(&c->free_slots) = slot;
+    if (p->seen == c->used)
+        return;
+    for (size_t i = 0; i < c->series.n; i++)
+        if (c->series.v[i].used && c->series.v[i].page != c->page && c->series.v[i].tracked)
+            add_marker(p, c->series.v[i].ref);
+    scrape_cache_keep_only(c, c->page);
+}
+
+// Markers for everything: the page failed, or there is none any more. Slots stay.
+static void mark_all(struct page *p)
+{
+    struct scrape_cache *c = &p->t->cache;
+
+    for (size_t i = 0; i < c->series.n; i++) {
+        if (c->series.v[i].tracked)
+            add_marker(p, c->series.v[i].ref);
+        c->series.v[i].tracked = 0;
     }
 }
 
-static void swap_pages(struct scrape_cache *c)
+// Failing pages with ever new series: as upstream, the cache may double and have a thousand more.
+static void bound_cache(struct page *p)
 {
-    __typeof__(c->known) old = c->known;
+    struct scrape_cache *c = &p->t->cache;
 
-    c->known = c->next;
-    c->next = old;
-    vec_reset(&c->next);
+    if (c->used <= 2 * c->good_used + 1000)
+        return;
+    metric_add(p->t->pool->scraper->cache_flushes, 1);
+    vec_reset(&c->known);
+    scrape_cache_keep_only(c, c->page);
+}
+
+static void give_up(struct page *p)
+{
+    append_batch_reset(p->sc->batch);
+    vec_reset(&p->sc->row_slot);
+}
+
+static bool check_limits(struct page *p)
+{
+    if (p->over_samples)
+        return err_set(&p->error, ERR_LIMIT, "sample limit exceeded");
+    if (p->over_buckets)
+        return err_set(&p->error, ERR_LIMIT, "histogram bucket limit exceeded");
+    return true;
+}
+
+static void add_samples(struct page *p, const struct scrape_result *r)
+{
+    struct scrape_cache *c = &p->t->cache;
+
+    if (r->failure)
+        p->error = *r->failure;
+    if (r->failure || r->body.n == 0) {
+        mark_all(p);
+        return;
+    }
+    bool ok = read_page(p, r->body);
+    struct scraper *s = p->t->pool->scraper;
+    metric_add(s->duplicates, (double)p->duplicates);
+    if (p->over_samples)
+        metric_add(s->sample_limit, 1);
+    if (p->over_buckets)
+        metric_add(s->bucket_limit, 1);
+    if (p->over_labels)
+        metric_add(s->label_limits, 1);
+    if (ok && check_limits(p)) {
+        drop_vanished(p);
+        bool as_known = !p->differs && p->lines == c->known.n;
+        if (!p->differs && !as_known) // the page was cut short
+            c->known.n = p->lines;
+        scrape_cache_settle(c, p->differs ? &p->sc->order : NULL);
+        scrape_cache_meta_expire(p->t);
+        return;
+    }
+    give_up(p);
+    mark_all(p);
+    bound_cache(p);
 }
 
 /* ---- the report ---- */
@@ -404,58 +553,140 @@ static bool report_ref(struct page *p, size_t i, struct err *e)
     struct series_ref *ref = &p->t->cache.report[i];
     OWNED(labels_builder_fini) struct labels_builder b = { 0 };
 
-    if (ref->generation && append_ref_is_live(p->batch, *ref))
+    if (ref->generation && append_ref_is_live(p->sc->batch, *ref))
         return true;
-    labels_builder_reset(&b, p->t->labels);
-    labels_builder_set(&b, LABEL_NAME, str_c(report_names[i]));
-    return append_resolve(p->batch, labels_builder_view(&b), ref, e);
+    scrape_report_labels(p->t, str_c(report_names[i]), &b);
+    return append_resolve(p->sc->batch, labels_builder_view(&b), ref, e);
 }
 
-static void add_report(struct page *p, bool up, double seconds, double body_bytes)
+static void add_report(struct page *p, double seconds, double body_bytes)
 {
     const struct scrape_target *t = p->t;
-    const double values[REPORT_COUNT] = { up,
+    const double values[REPORT_COUNT] = { p->error.kind == ERR_NONE,
                                           seconds,
                                           (double)p->scraped,
-                                          (double)p->added,
+                                          (double)p->kept,
                                           (double)p->new_series,
                                           (double)t->timeout_ms / 1000,
-                                          (double)t->pool->conf->sample_limit,
+                                          (double)p->conf->sample_limit,
                                           body_bytes };
-    size_t n = t->pool->conf->extra_scrape_metrics == CONF_TRUE ? REPORT_COUNT : 5;
+    size_t n = p->conf->extra_scrape_metrics == CONF_TRUE ? REPORT_COUNT : 5;
     struct err e;
 
     for (size_t i = 0; i < n; i++) {
-        if (report_ref(p, i, &e))
-            append_float(p->batch, t->cache.report[i], p->stamp_ms, values[i]);
-        else
+        if (!report_ref(p, i, &e)) {
             log_warn("scrape", "report series refused", KV_STR("url", t->url), KV_ERR(&e));
+            continue;
+        }
+        append_float(p->sc->batch, t->cache.report[i], p->stamp_ms, values[i]);
+        mark_row(p, ROW_NONE);
     }
 }
 
-static void count_refused(struct scraper *s, const struct append_stats *stats)
+/* ---- committing ---- */
+
+struct refused {
+    uint64_t count[APPEND_STATUS_COUNT];
+};
+
+// Counts what was refused of samples, and makes series with stale refs ready to be read again.
+static bool look_at_status(struct page *p, const uint8_t *status, struct refused *out)
 {
-    metric_add(s->samples, (double)stats->rows[APPEND_OK]);
-    metric_add(s->duplicates, (double)stats->rows[APPEND_DUPLICATE]);
-    metric_add(s->out_of_order, (double)stats->rows[APPEND_OUT_OF_ORDER]);
-    metric_add(s->out_of_bounds,
-               (double)(stats->rows[APPEND_TOO_OLD] + stats->rows[APPEND_TOO_NEW]));
+    struct scrape_cache *c = &p->t->cache;
+    bool redo = false;
+
+    for (size_t i = 0; i < p->sc->row_slot.n; i++) {
+        uint32_t slot = p->sc->row_slot.v[i];
+        if (LIKELY(status[i] == APPEND_OK) || slot == ROW_NONE)
+            continue;
+        struct scrape_series *s = &c->series.v[slot & ~ROW_QUIET];
+        if (status[i] == APPEND_STALE_REF) {
+            s->redo = 1;
+            redo = true;
+            s->ref = (struct series_ref){ 0 };
+            if ((slot & ~ROW_QUIET) < c->starts.n)
+                c->starts.v[slot & ~ROW_QUIET] = 0;
+        } else if (!(slot & ROW_QUIET)) {
+            out->count[status[i]]++;
+        }
+    }
+    return redo;
 }
 
-static void commit(struct page *p)
+static void tell_refused(struct page *p, const struct refused *r)
 {
+    struct scraper *s = p->t->pool->scraper;
+    uint64_t order = r->count[APPEND_OUT_OF_ORDER], twice = r->count[APPEND_DUPLICATE];
+    uint64_t bounds = r->count[APPEND_TOO_OLD] + r->count[APPEND_TOO_NEW];
+
+    metric_add(s->out_of_order, (double)order);
+    metric_add(s->duplicates, (double)twice);
+    metric_add(s->out_of_bounds, (double)bounds);
+    if (order)
+        log_warn("scrape", "samples out of order", KV_STR("url", p->t->url),
+                 KV_U64("dropped", order));
+    if (twice + p->duplicates)
+        log_warn("scrape", "samples with other values at the same time", KV_STR("url", p->t->url),
+                 KV_U64("dropped", twice + p->duplicates));
+    if (bounds)
+        log_warn("scrape", "samples too old or too far in the future", KV_STR("url", p->t->url),
+                 KV_U64("dropped", bounds));
+}
+
+// *redo: some series must be read again.
+static bool commit_once(struct page *p, struct refused *refused, bool *redo, struct err *e)
+{
+    struct append_batch *b = p->sc->batch;
+    size_t rows = append_rows(b);
     struct append_stats stats = { 0 };
-    struct err e;
 
-    if (!append_rows(p->batch))
-        return;
-    if (!append_commit(p->batch, &stats, NULL, &e)) {
-        log_warn("scrape", "page not stored", KV_STR("url", p->t->url), KV_ERR(&e));
-        if (p->error.kind == ERR_NONE)
-            p->error = e;
-        return;
+    *redo = false;
+    assert(rows == p->sc->row_slot.n);
+    if (!rows)
+        return true;
+    buf_reset(&p->sc->status);
+    uint8_t *status = (uint8_t *)buf_room(&p->sc->status, rows);
+    if (!append_commit(b, &stats, status, e))
+        return false;
+    metric_add(p->t->pool->scraper->samples, (double)stats.rows[APPEND_OK]);
+    if (stats.rows[APPEND_OK] != rows)
+        *redo = look_at_status(p, status, refused);
+    return true;
+}
+
+static void end_redo(struct scrape_cache *c)
+{
+    for (size_t i = 0; i < c->series.n; i++) {
+        struct scrape_series *s = &c->series.v[i];
+        if (s->redo && !s->ref.generation) { // the next page tries again
+            s->resolved = false;
+            s->tracked = 0;
+        }
+        s->redo = 0;
     }
-    count_refused(p->t->pool->scraper, &stats);
+}
+
+static void commit(struct page *p, struct str body)
+{
+    struct refused refused = { 0 };
+    struct err e = { 0 };
+    bool redo;
+    bool ok = commit_once(p, &refused, &redo, &e);
+
+    if (ok && redo) { // only a good page has rows of series
+        give_up(p);
+        p->redo = true;
+        ok = read_page(p, body) && commit_once(p, &refused, &redo, &e);
+        if (p->error.kind)
+            e = p->error;
+        end_redo(&p->t->cache);
+    }
+    tell_refused(p, &refused);
+    if (ok)
+        return;
+    log_warn("scrape", "page not stored", KV_STR("url", p->t->url), KV_ERR(&e));
+    if (p->error.kind == ERR_NONE)
+        p->error = e;
 }
 
 static void remember(struct page *p, int64_t duration_ns, size_t body_bytes)
@@ -471,46 +702,54 @@ static void remember(struct page *p, int64_t duration_ns, size_t body_bytes)
     t->page_bytes = body_bytes;
 }
 
+/* ---- targets that follow others ---- */
+
+/*
+ * Markers for what the target before had: behind this page's rows, so that series that go on keep
+ * theirs, the marker being the second row at the same time.
+ */
+static void inherit(struct page *p)
+{
+    struct scrape_target *old = p->t->heir_of;
+    bool idle = false;
+
+    // acquire: what its last page wrote is seen; pairs with the release in job_end()
+    if (!old || !atomic_compare_exchange_strong_explicit(
+                    &old->busy, &idle, true, memory_order_acquire, memory_order_relaxed))
+        return;
+    for (size_t i = 0; i < old->cache.series.n; i++)
+        if (old->cache.series.v[i].tracked)
+            add_marker(p, old->cache.series.v[i].ref);
+    p->t->heir_of = NULL;
+    scrape_target_put(old); // stays busy: nobody scrapes it again
+}
+
 void scrape_append(struct scrape_target *t, const struct scrape_result *r)
 {
-    struct scrape_cache *c = &t->cache;
-    OWNED(page_fini)
-    struct page p = { .t = t,
-                      .batch = append_batch_new(t->pool->scraper->o.tenant),
-                      .format = r->format,
-                      .stamp_ms = t->stamp_ms,
-                      .limit = t->pool->conf->sample_limit };
-    int64_t fetched_ns = clock_mono_ns(clock_real()) - t->started_mono_ns;
+    struct page p;
 
-    c->page++;
-    if (r->failure)
-        p.error = *r->failure;
-    if (r->failure || !read_page(&p, r->body)) {
-        if (p.limited)
-            metric_add(t->pool->scraper->sample_limit, 1);
-        append_batch_reset(p.batch);
-        vec_reset(&c->next);
-        c->page++; // nothing of this page counts as seen
-    }
-    add_vanished(&p);
-    swap_pages(c);
-    add_report(&p, !p.error.kind, (double)fetched_ns / 1e9, (double)r->body.n);
-    commit(&p);
-    remember(&p, fetched_ns, r->body.n);
+    page_begin(&p, t, t->stamp_ms);
+    p.format = r->format;
+    add_samples(&p, r);
+    int64_t took_ns = clock_mono_ns(clock_real()) - t->started_mono_ns;
+    add_report(&p, (double)took_ns / 1e9, r->too_big ? -1 : (double)r->body.n);
+    inherit(&p);
+    commit(&p, r->body);
+    scrape_cache_compact(&t->cache);
+    remember(&p, took_ns, r->body.n);
+    page_end(&p);
 }
 
 void scrape_append_gone(struct scrape_target *t, int64_t now_ms)
 {
-    OWNED(page_fini)
-    struct page p = { .t = t,
-                      .batch = append_batch_new(t->pool->scraper->o.tenant),
-                      .stamp_ms = now_ms };
-    const double stale = double_from_bits(SAMPLE_STALE_BITS);
+    struct page p;
 
-    t->cache.page++;
-    add_vanished(&p);
+    page_begin(&p, t, now_ms);
+    mark_all(&p);
     for (size_t i = 0; i < REPORT_COUNT; i++)
-        if (t->cache.report[i].generation && append_ref_is_live(p.batch, t->cache.report[i]))
-            append_float(p.batch, t->cache.report[i], now_ms, stale);
-    commit(&p);
+        if (t->cache.report[i].generation)
+            add_marker(&p, t->cache.report[i]);
+    inherit(&p);
+    commit(&p, STR_NONE);
+    page_end(&p);
 }

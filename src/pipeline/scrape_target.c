@@ -6,6 +6,9 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "base/rand.h"
+#include "base/rune.h"
+#include "base/sort.h"
+#include "model/histogram.h"
 #include "pipeline/scrape_priv.h"
 
 struct scrape_target *scrape_target_get(struct scrape_target *t)
@@ -19,8 +22,8 @@ void scrape_target_put(struct scrape_target *t)
     // acq_rel: the last holder sees what the others did
     if (!t || atomic_fetch_sub_explicit(&t->refs, 1, memory_order_acq_rel) != 1)
         return;
+    scrape_target_put(t->heir_of);
     scrape_cache_fini(&t->cache);
-    buf_fini(&t->headers_text);
     scrape_pool_put(t->pool);
     mutex_fini(&t->mu);
     arena_fini(&t->arena);
@@ -61,6 +64,46 @@ static void add_defaults(struct labels_builder *b, const struct conf_scrape *job
                         job->params.v[i].values.v[0]);
 }
 
+// As Go's strconv.ParseBool.
+static bool parse_bool(struct str s, bool *out)
+{
+    static const char *const words[] = { "0",     "1",    "f",     "t",    "F",     "T",
+                                         "false", "true", "False", "True", "FALSE", "TRUE" };
+
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (!str_eq_c(s, words[i]))
+            continue;
+        *out = i % 2;
+        return true;
+    }
+    return false;
+}
+
+static bool check_bools(const struct labels_builder *b, struct err *e)
+{
+    static const struct {
+        struct str label;
+        const char *what;
+    } bools[] = {
+        { { "__convert_classic_histograms_to_nhcb__", 38 }, "convert classic histograms to nhcb" },
+        { { "__always_scrape_classic_histograms__", 36 }, "always scrape classic histograms" },
+        { { "__scrape_native_histograms__", 28 }, "scrape native histograms" },
+    };
+    bool v;
+
+    for (size_t i = 0; i < ARRAY_LEN(bools); i++) {
+        struct str text = labels_builder_get(b, bools[i].label);
+        if (text.n && !parse_bool(text, &v)) {
+            OWNED(buf_fini) struct buf quoted = { 0 };
+            buf_quoted(&quoted, text);
+            return err_set(e, ERR_INVALID,
+                           "error parsing %s: strconv.ParseBool: parsing %s: invalid syntax",
+                           bools[i].what, buf_cstr(&quoted));
+        }
+    }
+    return true;
+}
+
 static bool check_times(struct labels_builder *b, struct err *e)
 {
     int64_t interval, timeout;
@@ -99,7 +142,7 @@ bool scrape_target_labels(const struct conf_scrape *job, struct labels discovere
         return err_set(e, ERR_INVALID, "no address");
     if (str_find_char(address, '/') != STR_NPOS)
         return err_set(e, ERR_INVALID, "\"%.*s\" is not a valid hostname", STRF(address));
-    if (!check_times(&b, e))
+    if (!check_times(&b, e) || !check_bools(&b, e))
         return false;
     for (size_t i = b.n; i-- > 0;)
         if (str_starts(b.v[i].name, STR("__meta_")))
@@ -114,33 +157,68 @@ bool scrape_target_labels(const struct conf_scrape *job, struct labels discovere
 
 /* ---- the URL ---- */
 
+// One query parameter: the values of the job, the first replaced by a label where there is one.
+struct param {
+    struct str key, first;
+    const struct conf_multi *conf;
+};
+
+static int by_key(const void *a, const void *b, void *ctx UNUSED)
+{
+    return str_cmp(((const struct param *)a)->key, ((const struct param *)b)->key);
+}
+
+static void url_param(struct buf *b, struct str key, struct str value, bool *any)
+{
+    buf_char(b, *any ? '&' : '?');
+    *any = true;
+    buf_url_encode(b, key);
+    buf_char(b, '=');
+    buf_url_encode(b, value);
+}
+
 static void url_params(struct buf *b, const struct conf_scrape *job, struct labels all)
 {
     OWNED(arena_fini) struct arena a = { 0 };
-    VEC(struct conf_pair) pairs = { 0 };
+    VEC(struct param) params = { 0 };
     struct str prefix = STR("__param_");
+    bool any = false;
 
-    // The label replaces the first value of its parameter; the others follow.
-    for (size_t i = 0; i < all.n; i++)
-        if (str_starts(all.v[i].name, prefix))
-            *vec_push_in(&a, &pairs) = (struct conf_pair){
-                str_sub(all.v[i].name, prefix.n, all.v[i].name.n), all.v[i].value
-            };
-    for (size_t i = 0; i < pairs.n; i++) {
-        struct str key = pairs.v[i].key;
-        buf_printf(b, "%s", i ? "&" : "?");
-        buf_url_encode(b, key);
-        buf_char(b, '=');
-        buf_url_encode(b, pairs.v[i].value);
-        for (size_t k = 0; k < job->params.n; k++) {
-            const struct conf_multi *m = &job->params.v[k];
-            for (size_t j = 1; str_eq(m->key, key) && j < m->values.n; j++) {
-                buf_char(b, '&');
-                buf_url_encode(b, key);
-                buf_char(b, '=');
-                buf_url_encode(b, m->values.v[j]);
-            }
-        }
+    for (size_t i = 0; i < job->params.n; i++) {
+        const struct conf_multi *m = &job->params.v[i];
+        struct str label = labels_get(all, arena_printf(&a, "__param_%.*s", STRF(m->key)));
+        if (m->values.n)
+            *vec_push_in(&a, &params) = (struct param){ m->key, label.n ? label : m->values.v[0],
+                                                        m };
+    }
+    size_t of_job = params.n;
+    for (size_t i = 0; i < all.n; i++) {
+        struct str key = str_sub(all.v[i].name, MIN(prefix.n, all.v[i].name.n), all.v[i].name.n);
+        bool known = !str_starts(all.v[i].name, prefix);
+        for (size_t k = 0; k < of_job && !known; k++)
+            known = str_eq(params.v[k].key, key);
+        if (!known)
+            *vec_push_in(&a, &params) = (struct param){ key, all.v[i].value, NULL };
+    }
+    sort_stable(params.v, params.n, sizeof *params.v, by_key, NULL);
+    for (size_t i = 0; i < params.n; i++) {
+        url_param(b, params.v[i].key, params.v[i].first, &any);
+        for (size_t k = 1; params.v[i].conf && k < params.v[i].conf->values.n; k++)
+            url_param(b, params.v[i].key, params.v[i].conf->values.v[k], &any);
+    }
+}
+
+// As Go's URL.EscapedPath.
+static void url_path(struct buf *b, struct str path)
+{
+    for (size_t i = 0; i < path.n; i++) {
+        unsigned char c = (unsigned char)path.p[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                     (c && strchr("-_.~$&+,/:;=@", c));
+        if (plain)
+            buf_char(b, (char)c);
+        else
+            buf_printf(b, "%%%02X", c);
     }
 }
 
@@ -154,7 +232,7 @@ static struct str url_of(const struct conf_scrape *job, struct labels all, struc
     buf_str(&b, labels_get(all, STR("__address__")));
     if (path.n && path.p[0] != '/')
         buf_char(&b, '/');
-    buf_str(&b, path);
+    url_path(&b, path);
     url_params(&b, job, all);
     return arena_str(a, buf_view(&b));
 }
@@ -211,20 +289,62 @@ static void make_headers(struct scrape_target *t)
     const struct scrape_pool *p = t->pool;
     struct arena *a = &t->arena;
     OWNED(buf_fini) struct buf seconds = { 0 };
-    size_t n = 0;
+    const struct http_header own[] = {
+        { STR("User-Agent"), p->scraper->o.user_agent },
+        { STR("Accept"), accept_of(p->conf, a) },
+        { STR("Accept-Encoding"), p->conf->enable_compression ? STR("gzip") : STR("identity") },
+        { STR("X-Prometheus-Scrape-Timeout-Seconds"), STR_NONE },
+    };
 
-    buf_double_g(&seconds, (double)t->timeout_ms / 1000);
-    t->headers = arena_array(a, p->http.header_count + 4, struct http_header);
-    t->headers[n++] = (struct http_header){ STR("User-Agent"), p->scraper->o.user_agent };
-    t->headers[n++] = (struct http_header){ STR("Accept"), accept_of(p->conf, a) };
-    t->headers[n++] = (struct http_header){ STR("Accept-Encoding"), p->conf->enable_compression
-                                                                        ? STR("gzip")
-                                                                        : STR("identity") };
-    for (size_t i = 0; i < p->http.header_count; i++)
-        t->headers[n++] = p->http.headers[i];
-    t->headers[n++] = (struct http_header){ STR("X-Prometheus-Scrape-Timeout-Seconds"),
-                                            arena_str(a, buf_view(&seconds)) };
-    t->header_count = n;
+    buf_double_f(&seconds, (double)t->timeout_ms / 1000);
+    t->headers = arena_copy(a, own, sizeof own);
+    t->header_count = ARRAY_LEN(own);
+    t->headers[t->header_count - 1].value = arena_str(a, buf_view(&seconds));
+}
+
+// The highest schema whose buckets grow by at least this factor.
+static int32_t schema_of(double factor)
+{
+    double schema = floor(-log2(log2(factor <= 1 ? 1.00271 : factor)));
+
+    return schema >= HIST_SCHEMA_MAX   ? HIST_SCHEMA_MAX
+           : schema <= HIST_SCHEMA_MIN ? HIST_SCHEMA_MIN
+                                       : (int32_t)schema;
+}
+
+static bool is_on(struct labels all, struct str name, enum conf_tri otherwise)
+{
+    bool on = otherwise == CONF_TRUE;
+
+    (void)!parse_bool(labels_get(all, name), &on);
+    return on;
+}
+
+static void set_options(struct scrape_target *t, struct labels all)
+{
+    const struct conf_scrape *c = t->pool->conf;
+    struct err unused; // both were checked
+
+    (void)!duration_parse(labels_get(all, STR("__scrape_interval__")), &t->interval_ms, &unused);
+    (void)!duration_parse(labels_get(all, STR("__scrape_timeout__")), &t->timeout_ms, &unused);
+    t->native = is_on(all, STR("__scrape_native_histograms__"), c->scrape_native_histograms);
+    t->classic = is_on(all, STR("__always_scrape_classic_histograms__"),
+                       c->always_scrape_classic_histograms);
+    t->convert = is_on(all, STR("__convert_classic_histograms_to_nhcb__"),
+                       c->convert_classic_histograms_to_nhcb);
+    t->schema_max = schema_of(c->native_histogram_min_bucket_factor);
+}
+
+static struct str key_of(struct scrape_target *t)
+{
+    OWNED(buf_fini) struct buf key = { 0 };
+
+    buf_labels_canonical(&key, t->labels);
+    buf_char(&key, 0);
+    buf_str(&key, t->url);
+    buf_printf(&key, " %lld %lld %d%d%d", (long long)t->interval_ms, (long long)t->timeout_ms,
+               t->native, t->classic, t->convert);
+    return arena_str(&t->arena, buf_view(&key));
 }
 
 struct scrape_target *scrape_target_make(struct scrape_pool *p, struct labels discovered,
@@ -240,19 +360,13 @@ struct scrape_target *scrape_target_make(struct scrape_pool *p, struct labels di
     if (!scrape_target_labels(p->conf, discovered, &t->arena, &t->discovered, &all, kept, e) ||
         !*kept)
         return NULL;
-    struct err unused; // both were checked
-    (void)!duration_parse(labels_get(all, STR("__scrape_interval__")), &t->interval_ms, &unused);
-    (void)!duration_parse(labels_get(all, STR("__scrape_timeout__")), &t->timeout_ms, &unused);
-    t->native = str_eq(labels_get(all, STR("__scrape_native_histograms__")), STR("true"));
-    t->classic = str_eq(labels_get(all, STR("__always_scrape_classic_histograms__")), STR("true"));
+    set_options(t, all);
     t->labels = visible(all, &t->arena);
+    t->labels_hash = labels_hash(t->labels);
     t->url = url_of(p->conf, all, &t->arena);
-    OWNED(buf_fini) struct buf key = { 0 };
-    buf_labels_canonical(&key, t->labels);
-    buf_char(&key, 0);
-    buf_str(&key, t->url);
-    buf_printf(&key, " %lld %lld", (long long)t->interval_ms, (long long)t->timeout_ms);
-    t->key = arena_str(&t->arena, buf_view(&key));
+    t->is_local = str_eq(labels_get(all, STR("__scheme__")), STR("vigie"));
+    t->proxy_url = discover_proxy_of(&p->conf->http.proxy, t->url, &t->arena);
+    t->key = key_of(t);
     t->offset_ns = (int64_t)(hash_u64(hash_seeded(t->key, 0) ^ p->scraper->spread) %
                              (uint64_t)(t->interval_ms * NS_MS));
     t->cache.seed = rand_u64();

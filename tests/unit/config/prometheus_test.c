@@ -201,3 +201,15 @@ TEST(prints_as_upstream)
     golden_print("api-golden/prometheus/fixed.jsonl", "api-golden/prometheus/setup/fixed.yml");
     golden_print("api-golden/prometheus/live.jsonl", "api-golden/prometheus/setup/live.yml");
 }
+
+TEST(without_a_global_section_the_defaults_hold)
+{
+    OWNED(prom_config_put) struct prom_config *c = NULL;
+    struct err e = { 0 };
+
+    CHECK_OK(prom_config_parse(STR("scrape_configs:\n- job_name: j\n"), "p.yml", NULL, &c, &e), &e);
+    const struct conf_scrape *s = c->doc.scrape_configs.v[0];
+    CHECK(s->scrape_interval_ms == 60000 && s->scrape_timeout_ms == 10000);
+    CHECK(c->doc.global.evaluation_interval_ms == 60000);
+    CHECK_STR(s->metric_name_validation_scheme, STR("utf8"));
+}
