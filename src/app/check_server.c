@@ -111,13 +111,16 @@ static bool find_targets(struct found *f, const struct conf_scrape *job, int64_t
 {
     OWNED(http_client_stop) struct http_client *client = NULL;
     OWNED(discover_stop) struct discover *d = NULL;
-    struct discover_set set = { .name = job->job_name, .sd = &job->sd };
+    struct discover_set set = { job->job_name, &job->sd };
 
     if (!http_client_start(&client, e))
         return false;
-    struct discover_options o = {
-        .sets = &set, .set_count = 1, .client = client, .update = keep_targets, .ctx = f
-    };
+    struct discover_options o = { .name = "check",
+                                  .sets = &set,
+                                  .set_count = 1,
+                                  .client = client,
+                                  .update = keep_targets,
+                                  .ctx = f };
     if (!discover_start(&d, &o, e))
         return false;
     // Static targets and files are there at once; the network gets the time that was asked for.

@@ -19,17 +19,17 @@ static bool read_settings(struct tools_http *h, struct str path, struct conf_htt
 
 bool tools_http_open(struct tools_http *h, struct str config_file, struct err *e)
 {
-    struct conf_http conf = { .follow_redirects = true };
-
-    *h = (struct tools_http){ 0 };
-    if (config_file.n && !read_settings(h, config_file, &conf, e))
+    *h = (struct tools_http){ .conf = { .follow_redirects = true } };
+    if (config_file.n && !read_settings(h, config_file, &h->conf, e))
         return err_wrap(e, "Failed to load HTTP config file");
-    return discover_http_make(&conf, &h->settings, e) && http_client_start(&h->client, e);
+    h->token = discover_token_new();
+    return discover_http_make(&h->conf, &h->settings, e) && http_client_start(&h->client, e);
 }
 
 void tools_http_close(struct tools_http *h)
 {
     http_client_stop(h->client);
+    discover_token_free(h->token);
     discover_http_fini(&h->settings);
     arena_fini(&h->arena);
 }
@@ -37,12 +37,17 @@ void tools_http_close(struct tools_http *h)
 bool tools_http_call(struct tools_http *h, const struct tools_call *c, struct tools_answer *out,
                      struct err *e)
 {
+    struct discover_authorize who = { h->client, h->token, c->timeout_ms };
+    struct http_header *mine = h->settings.headers;
     size_t own = h->settings.header_count;
+
+    if (h->settings.dynamic && !discover_http_authorize(&h->conf, &who, &h->arena, &mine, &own, e))
+        return false;
     struct http_header *headers = arena_array(&h->arena, own + c->header_count, struct http_header);
     struct http_response r = { 0 };
 
     for (size_t i = 0; i < own; i++)
-        headers[i] = h->settings.headers[i];
+        headers[i] = mine[i];
     for (size_t i = 0; i < c->header_count; i++)
         headers[own + i] = c->headers[i];
     struct http_call_options o = { .method = c->method,
@@ -51,7 +56,10 @@ bool tools_http_call(struct tools_http *h, const struct tools_call *c, struct to
                                    .header_count = own + c->header_count,
                                    .body = c->body,
                                    .tls = h->settings.tls,
-                                   .proxy_url = h->settings.proxy_url,
+                                   .proxy_url = discover_proxy_of(&h->conf.proxy, c->url,
+                                                                  &h->arena),
+                                   .proxy_headers = h->settings.proxy_headers,
+                                   .proxy_header_count = h->settings.proxy_header_count,
                                    .no_redirects = h->settings.no_redirects,
                                    .timeout_ms = c->timeout_ms };
     if (!http_client_wait(h->client, &o, &h->arena, &r, e))

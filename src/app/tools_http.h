@@ -8,7 +8,9 @@
 struct tools_http {
     struct arena arena; // texts of answers, too
     struct http_client *client;
+    struct conf_http conf;
     struct discover_http settings;
+    struct discover_token *token;
 };
 
 // config_file: a http_config as in prometheus.yml; empty: none.
