@@ -427,31 +427,8 @@ static bool start_http(struct server *s, struct err *e)
     return true;
 }
 
-// Dashboards and alerts join with it.
-static void make_build_info(void)
-{
-    static const char *const names[] = { "branch",   "goarch", "goos",   "goversion",
-                                         "revision", "tags",   "version" };
-    const struct str values[] = { STR("HEAD"),
-                                  STR("amd64"),
-                                  STR("linux"),
-                                  STR("none"),
-                                  STR("vigie-" VIGIE_VERSION),
-                                  STR("unknown"),
-                                  STR(VERSION_PROMETHEUS) };
-    struct metric_family *f = metric_family(
-        "prometheus_build_info",
-        "A metric with a constant '1' value labeled by version, revision, branch, "
-        "goversion from which prometheus was built, and the goos and goarch for the "
-        "build.",
-        METRIC_GAUGE, names, ARRAY_LEN(names));
-
-    metric_set(metric_child(f, values), 1);
-}
-
 static void make_metrics(struct server *s)
 {
-    make_build_info();
     s->reload_success = metric_plain("prometheus_config_last_reload_successful",
                                      "Whether the last configuration reload succeeded.",
                                      METRIC_GAUGE);

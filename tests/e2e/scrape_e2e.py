@@ -244,7 +244,7 @@ def histogram_page():
     h = field_int(1, 12) + field_double(2, 18.4)
     h += b"".join(field(3, field_int(1, c) + field_double(2, le))
                   for c, le in ((4, 1.0), (9, 2.0), (12, float("inf"))))
-    h += varint(5 << 3) + varint(zigzag(0)) + field_double(6, 0.001) + field_int(7, 2)
+    h += varint(5 << 3) + varint(zigzag(0)) + field_double(6, 0.001) + field_int(7, 3)
     h += field(12, varint(1 << 3) + varint(zigzag(0)) + field_int(2, 2))
     h += field(12, varint(1 << 3) + varint(zigzag(1)) + field_int(2, 2))
     h += b"".join(varint(13 << 3) + varint(zigzag(d)) for d in (1, 2, -1, 1))
