@@ -6,14 +6,18 @@
 #include "config/prometheus.h"
 
 // Discoveries that are recognised only, in order of their keys (after dns, file, http).
-#define CONF_SD_OTHERS(X)                                                                    \
-    X(aws)                                                                                   \
-    X(azure)                                                                                 \
-    X(consul)                                                                                \
-    X(digitalocean) X(docker) X(dockerswarm) X(ec2) X(ecs) X(elasticache) X(eureka) X(gce)   \
-        X(hetzner) X(ionos) X(kubernetes) X(kuma) X(lightsail) X(linode) X(marathon) X(msk)  \
-            X(nerve) X(nomad) X(oci) X(openstack) X(outscale) X(ovhcloud) X(puppetdb) X(rds) \
-                X(scaleway) X(serverset) X(stackit) X(triton) X(uyuni) X(vultr)
+// clang-format off
+#define CONF_SD_OTHERS(X)                                                                          \
+    X(aws)                                                                                         \
+    X(azure)                                                                                       \
+    X(consul)                                                                                      \
+    X(digitalocean)                                                                                \
+    X(docker)                                                                                      \
+    X(dockerswarm) X(ec2) X(ecs) X(elasticache) X(eureka) X(gce) X(hetzner) X(ionos) X(kubernetes) \
+        X(kuma) X(lightsail) X(linode) X(marathon) X(msk) X(nerve) X(nomad) X(oci) X(openstack)    \
+            X(outscale) X(ovhcloud) X(puppetdb) X(rds) X(scaleway) X(serverset) X(stackit)         \
+                X(triton) X(uyuni) X(vultr)
+// clang-format on
 
 struct conf_sd_read {
     struct conf_sd sd;

@@ -33,15 +33,37 @@ const char *promql_type_name(enum promql_type t);
 const char *promql_type_word(enum promql_type t);
 
 enum promql_kind {
-    PROMQL_NUMBER, PROMQL_TEXT, PROMQL_SELECTOR, PROMQL_RANGE, PROMQL_SUBQUERY,
-    PROMQL_UNARY, PROMQL_BINARY, PROMQL_AGGREGATE, PROMQL_CALL, PROMQL_PAREN,
+    PROMQL_NUMBER,
+    PROMQL_TEXT,
+    PROMQL_SELECTOR,
+    PROMQL_RANGE,
+    PROMQL_SUBQUERY,
+    PROMQL_UNARY,
+    PROMQL_BINARY,
+    PROMQL_AGGREGATE,
+    PROMQL_CALL,
+    PROMQL_PAREN,
 };
 
 enum promql_op {
-    PROMQL_ADD, PROMQL_SUB, PROMQL_MUL, PROMQL_DIV, PROMQL_MOD, PROMQL_POW, PROMQL_ATAN2,
-    PROMQL_EQ, PROMQL_NE, PROMQL_LT, PROMQL_LE, PROMQL_GT, PROMQL_GE, // comparisons
-    PROMQL_TRIM_UPPER, PROMQL_TRIM_LOWER,                             // </ and >/ of histograms
-    PROMQL_AND, PROMQL_OR, PROMQL_UNLESS,
+    PROMQL_ADD,
+    PROMQL_SUB,
+    PROMQL_MUL,
+    PROMQL_DIV,
+    PROMQL_MOD,
+    PROMQL_POW,
+    PROMQL_ATAN2,
+    PROMQL_EQ,
+    PROMQL_NE,
+    PROMQL_LT,
+    PROMQL_LE,
+    PROMQL_GT,
+    PROMQL_GE, // comparisons
+    PROMQL_TRIM_UPPER,
+    PROMQL_TRIM_LOWER, // </ and >/ of histograms
+    PROMQL_AND,
+    PROMQL_OR,
+    PROMQL_UNLESS,
 };
 // As it is written: "+", "atan2", "</", ….
 const char *promql_op_text(enum promql_op op);
@@ -55,8 +77,20 @@ static inline bool promql_op_is_set(enum promql_op op)
 }
 
 enum promql_agg {
-    AGG_SUM, AGG_AVG, AGG_MIN, AGG_MAX, AGG_GROUP, AGG_COUNT, AGG_STDDEV, AGG_STDVAR, AGG_TOPK,
-    AGG_BOTTOMK, AGG_QUANTILE, AGG_COUNT_VALUES, AGG_LIMITK, AGG_LIMIT_RATIO,
+    AGG_SUM,
+    AGG_AVG,
+    AGG_MIN,
+    AGG_MAX,
+    AGG_GROUP,
+    AGG_COUNT,
+    AGG_STDDEV,
+    AGG_STDVAR,
+    AGG_TOPK,
+    AGG_BOTTOMK,
+    AGG_QUANTILE,
+    AGG_COUNT_VALUES,
+    AGG_LIMITK,
+    AGG_LIMIT_RATIO,
 };
 // As it is written: "sum", "count_values", ….
 const char *promql_agg_name(enum promql_agg a);
@@ -71,17 +105,27 @@ enum promql_at { AT_NONE, AT_TIME, AT_START, AT_END };
  * min_of, max_of. Resolved by promql_resolve_durations().
  */
 enum promql_dur_kind {
-    DUR_CONST, DUR_STEP, DUR_RANGE, DUR_ADD, DUR_SUB, DUR_MUL, DUR_DIV, DUR_MOD, DUR_POW,
-    DUR_NEG, DUR_PLUS, // of a
-    DUR_MIN, DUR_MAX,
+    DUR_CONST,
+    DUR_STEP,
+    DUR_RANGE,
+    DUR_ADD,
+    DUR_SUB,
+    DUR_MUL,
+    DUR_DIV,
+    DUR_MOD,
+    DUR_POW,
+    DUR_NEG,
+    DUR_PLUS, // of a
+    DUR_MIN,
+    DUR_MAX,
 };
 struct promql_duration {
     enum promql_dur_kind kind;
-    double seconds;        // DUR_CONST
-    bool is_duration;      // DUR_CONST written as 5m rather than 300: for printing
-    bool wrapped;          // in parentheses; (5m) alone is DUR_PLUS of a constant, wrapped
+    double seconds;   // DUR_CONST
+    bool is_duration; // DUR_CONST written as 5m rather than 300: for printing
+    bool wrapped;     // in parentheses; (5m) alone is DUR_PLUS of a constant, wrapped
     struct promql_duration *a, *b;
-    uint32_t start, end;   // byte span in the text
+    uint32_t start, end; // byte span in the text
 };
 
 struct promql_function; // a row of the function table, see below
@@ -95,18 +139,18 @@ struct promql_node {
     union {
         struct {
             double value;
-            bool is_duration;          // written as 5m: prints so
+            bool is_duration; // written as 5m: prints so
         } number;
-        struct str text;               // PROMQL_TEXT, unquoted (arena)
+        struct str text; // PROMQL_TEXT, unquoted (arena)
         struct {
-            struct str name;           // as written before the braces; empty for {"name"}
-            struct matcher *matchers;  // __name__ included (that of `name` last); regexes are
-                                       // owned by the query, see below
+            struct str name;          // as written before the braces; empty for {"name"}
+            struct matcher *matchers; // __name__ included (that of `name` last); regexes are
+                                      // owned by the query, see below
             size_t matcher_count;
-            int64_t offset_ms;         // resolved; original in offset_expr when it is an expression
+            int64_t offset_ms; // resolved; original in offset_expr when it is an expression
             struct promql_duration *offset_expr;
             enum promql_at at;
-            int64_t at_ms;             // AT_TIME
+            int64_t at_ms; // AT_TIME
             bool anchored, smoothed;
         } selector;
         struct {
@@ -116,7 +160,7 @@ struct promql_node {
         } range;
         struct {
             struct promql_node *expr;
-            int64_t range_ms, step_ms;    // step 0: the default of the engine
+            int64_t range_ms, step_ms; // step 0: the default of the engine
             struct promql_duration *range_expr, *step_expr;
             int64_t offset_ms;
             struct promql_duration *offset_expr;
@@ -124,19 +168,19 @@ struct promql_node {
             int64_t at_ms;
         } subquery;
         struct {
-            bool negative;                // else a plus sign
+            bool negative; // else a plus sign
             struct promql_node *expr;
         } unary;
         struct {
             enum promql_op op;
             struct promql_node *lhs, *rhs;
             bool return_bool;
-            bool has_matching;            // both sides are vectors
+            bool has_matching; // both sides are vectors
             enum promql_card card;
-            bool on;                      // else ignoring
-            struct str *labels;           // of on/ignoring
+            bool on;            // else ignoring
+            struct str *labels; // of on/ignoring
             size_t label_count;
-            struct str *include;          // of group_left/group_right
+            struct str *include; // of group_left/group_right
             size_t include_count;
             bool has_fill_lhs, has_fill_rhs;
             double fill_lhs, fill_rhs;
@@ -173,26 +217,33 @@ struct promql_function {
 // The row of this exact name, NULL: no such function.
 const struct promql_function *promql_function_find(struct str name);
 
+// clang-format off
 #define PROMQL_FUNCTIONS(X)                                                                        \
-    X(abs) X(absent) X(absent_over_time) X(acos) X(acosh) X(asin) X(asinh) X(atan) X(atanh)        \
-    X(avg_over_time) X(ceil) X(changes) X(clamp) X(clamp_max) X(clamp_min) X(cos) X(cosh)          \
-    X(count_over_time) X(day_of_month) X(day_of_week) X(day_of_year) X(days_in_month) X(deg)       \
-    X(delta) X(deriv) X(double_exponential_smoothing) X(end) X(exp) X(first_over_time) X(floor)    \
-    X(histogram_avg) X(histogram_count) X(histogram_fraction) X(histogram_quantile)                \
-    X(histogram_quantiles) X(histogram_stddev) X(histogram_stdvar) X(histogram_sum)                \
-    X(holt_winters) X(hour) X(idelta) X(increase) X(info) X(irate) X(label_join) X(label_replace)  \
-    X(last_over_time) X(ln) X(log10) X(log2) X(mad_over_time) X(max_of) X(max_over_time) X(min_of) \
-    X(min_over_time) X(minute) X(month) X(pi) X(predict_linear) X(present_over_time)               \
-    X(quantile_over_time) X(rad) X(range) X(rate) X(resets) X(round) X(scalar) X(sgn) X(sin)       \
-    X(sinh) X(sort) X(sort_by_label) X(sort_by_label_desc) X(sort_desc) X(sqrt) X(start)           \
-    X(start_timestamp) X(stddev_over_time) X(stdvar_over_time) X(step) X(sum_over_time) X(tan)     \
-    X(tanh) X(time) X(timestamp) X(ts_of_first_over_time) X(ts_of_last_over_time)                  \
-    X(ts_of_max_over_time) X(ts_of_min_over_time) X(vector) X(year)
+    X(abs)                                                                                         \
+    X(absent)                                                                                      \
+    X(absent_over_time) X(acos) X(acosh) X(asin) X(asinh) X(atan) X(atanh) X(avg_over_time) X(     \
+        ceil) X(changes) X(clamp) X(clamp_max) X(clamp_min) X(cos) X(cosh) X(count_over_time)      \
+        X(day_of_month) X(day_of_week) X(day_of_year) X(days_in_month) X(deg) X(delta) X(deriv) X( \
+            double_exponential_smoothing) X(end) X(exp) X(first_over_time) X(floor)                \
+            X(histogram_avg) X(histogram_count) X(histogram_fraction) X(histogram_quantile) X(     \
+                histogram_quantiles) X(histogram_stddev) X(histogram_stdvar) X(histogram_sum)      \
+                X(holt_winters) X(hour) X(idelta) X(increase) X(info) X(irate) X(label_join) X(    \
+                    label_replace) X(last_over_time) X(ln) X(log10) X(log2) X(mad_over_time)       \
+                    X(max_of) X(max_over_time) X(min_of) X(min_over_time) X(minute) X(month) X(pi) \
+                        X(predict_linear) X(present_over_time) X(quantile_over_time) X(rad)        \
+                            X(range) X(rate) X(resets) X(round) X(scalar) X(sgn) X(sin) X(sinh)    \
+                                X(sort) X(sort_by_label) X(sort_by_label_desc) X(sort_desc)        \
+                                    X(sqrt) X(start) X(start_timestamp) X(stddev_over_time)        \
+                                        X(stdvar_over_time) X(step) X(sum_over_time) X(tan)        \
+                                            X(tanh) X(time) X(timestamp) X(ts_of_first_over_time)  \
+                                                X(ts_of_last_over_time) X(ts_of_max_over_time)     \
+                                                    X(ts_of_min_over_time) X(vector) X(year)
+// clang-format on
 enum promql_fn {
 #define PROMQL_FN_ENUM(name) FN_##name,
     PROMQL_FUNCTIONS(PROMQL_FN_ENUM)
 #undef PROMQL_FN_ENUM
-    FN_COUNT
+        FN_COUNT
 };
 
 struct promql_error {

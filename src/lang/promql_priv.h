@@ -18,25 +18,103 @@
 
 enum tok {
     T_END, // behind the end of input and behind a lexical error
-    T_EQL, T_BLANK, T_COLON, T_COMMA, T_COMMENT, T_DURATION, T_EOF, T_ERROR, T_IDENTIFIER,
-    T_LEFT_BRACE, T_LEFT_BRACKET, T_LEFT_PAREN, T_OPEN_HIST, T_CLOSE_HIST, T_METRIC_IDENTIFIER,
-    T_NUMBER, T_RIGHT_BRACE, T_RIGHT_BRACKET, T_RIGHT_PAREN, T_SPACE, T_STRING, T_TIMES,
+    T_EQL,
+    T_BLANK,
+    T_COLON,
+    T_COMMA,
+    T_COMMENT,
+    T_DURATION,
+    T_EOF,
+    T_ERROR,
+    T_IDENTIFIER,
+    T_LEFT_BRACE,
+    T_LEFT_BRACKET,
+    T_LEFT_PAREN,
+    T_OPEN_HIST,
+    T_CLOSE_HIST,
+    T_METRIC_IDENTIFIER,
+    T_NUMBER,
+    T_RIGHT_BRACE,
+    T_RIGHT_BRACKET,
+    T_RIGHT_PAREN,
+    T_SPACE,
+    T_STRING,
+    T_TIMES,
     // keys of histogram literals
-    T_SUM_DESC, T_COUNT_DESC, T_SCHEMA_DESC, T_OFFSET_DESC, T_N_OFFSET_DESC, T_BUCKETS_DESC,
-    T_N_BUCKETS_DESC, T_Z_BUCKET_DESC, T_Z_BUCKET_W_DESC, T_CUSTOM_VALUES_DESC, T_RESET_HINT_DESC,
+    T_SUM_DESC,
+    T_COUNT_DESC,
+    T_SCHEMA_DESC,
+    T_OFFSET_DESC,
+    T_N_OFFSET_DESC,
+    T_BUCKETS_DESC,
+    T_N_BUCKETS_DESC,
+    T_Z_BUCKET_DESC,
+    T_Z_BUCKET_W_DESC,
+    T_CUSTOM_VALUES_DESC,
+    T_RESET_HINT_DESC,
     // operators
-    T_ADD, T_DIV, T_EQLC, T_EQL_REGEX, T_GTE, T_GTR, T_TRIM_UPPER, T_TRIM_LOWER, T_AND, T_OR,
-    T_LSS, T_LTE, T_UNLESS, T_MOD, T_MUL, T_NEQ, T_NEQ_REGEX, T_POW, T_SUB, T_AT, T_ATAN2,
+    T_ADD,
+    T_DIV,
+    T_EQLC,
+    T_EQL_REGEX,
+    T_GTE,
+    T_GTR,
+    T_TRIM_UPPER,
+    T_TRIM_LOWER,
+    T_AND,
+    T_OR,
+    T_LSS,
+    T_LTE,
+    T_UNLESS,
+    T_MOD,
+    T_MUL,
+    T_NEQ,
+    T_NEQ_REGEX,
+    T_POW,
+    T_SUB,
+    T_AT,
+    T_ATAN2,
     // aggregations
-    T_AVG, T_BOTTOMK, T_COUNT, T_COUNT_VALUES, T_GROUP, T_MAX, T_MIN, T_QUANTILE, T_STDDEV,
-    T_STDVAR, T_SUM, T_TOPK, T_LIMITK, T_LIMIT_RATIO,
+    T_AVG,
+    T_BOTTOMK,
+    T_COUNT,
+    T_COUNT_VALUES,
+    T_GROUP,
+    T_MAX,
+    T_MIN,
+    T_QUANTILE,
+    T_STDDEV,
+    T_STDVAR,
+    T_SUM,
+    T_TOPK,
+    T_LIMITK,
+    T_LIMIT_RATIO,
     // keywords
-    T_BOOL, T_BY, T_GROUP_LEFT, T_GROUP_RIGHT, T_FILL, T_FILL_LEFT, T_FILL_RIGHT, T_IGNORING,
-    T_OFFSET, T_SMOOTHED, T_ANCHORED, T_ON, T_WITHOUT,
+    T_BOOL,
+    T_BY,
+    T_GROUP_LEFT,
+    T_GROUP_RIGHT,
+    T_FILL,
+    T_FILL_LEFT,
+    T_FILL_RIGHT,
+    T_IGNORING,
+    T_OFFSET,
+    T_SMOOTHED,
+    T_ANCHORED,
+    T_ON,
+    T_WITHOUT,
     // words that are functions, and modifiers elsewhere
-    T_START, T_STOP, T_STEP, T_RANGE, T_MAX_OF, T_MIN_OF,
+    T_START,
+    T_STOP,
+    T_STEP,
+    T_RANGE,
+    T_MAX_OF,
+    T_MIN_OF,
     // values of counter_reset_hint
-    T_RESET_UNKNOWN, T_RESET_YES, T_RESET_NO, T_RESET_GAUGE,
+    T_RESET_UNKNOWN,
+    T_RESET_YES,
+    T_RESET_NO,
+    T_RESET_GAUGE,
 };
 
 static inline bool tok_is_operator(enum tok t)
@@ -66,7 +144,12 @@ static inline uint32_t token_end(const struct token *t)
 /* ---- lexer ---- */
 
 enum lex_mode {
-    LEX_STATEMENTS, LEX_BRACES, LEX_DURATION, LEX_NUMBER, LEX_VALUES, LEX_HISTOGRAM,
+    LEX_STATEMENTS,
+    LEX_BRACES,
+    LEX_DURATION,
+    LEX_NUMBER,
+    LEX_VALUES,
+    LEX_HISTOGRAM,
     LEX_BUCKETS,
     LEX_DONE, // after the end or an error
 };
@@ -74,16 +157,16 @@ enum lex_mode {
 enum lex_hist { HIST_OUTSIDE, HIST_OPEN, HIST_TIMES, HIST_ADD, HIST_SUB };
 
 struct lexer {
-    struct arena *a;  // messages
+    struct arena *a; // messages
     const char *text;
     uint32_t n;
-    uint32_t pos, start;  // of the next byte; of the token being read
+    uint32_t pos, start; // of the next byte; of the token being read
     struct token *out;
     enum lex_mode mode;
     bool scanned;
-    bool series;          // a series line: values behind the braces
+    bool series; // a series line: values behind the braces
     bool brace_open, bracket_open, got_colon, got_duration;
-    char quote;           // of the string being read
+    char quote; // of the string being read
     enum lex_hist hist;
     int paren_depth;
 };
@@ -165,7 +248,7 @@ struct parser {
     uint32_t last_closing; // end of the newest closing bracket, number or duration lexed
     uint32_t depth;
     uint32_t duration_nodes; // of the duration being parsed
-    bool too_high;         // the limit of the tree's height was reported
+    bool too_high;           // the limit of the tree's height was reported
     struct promql_options options;
     VEC(struct promql_error) errors;
     VEC(struct regex *) regexes;
@@ -189,10 +272,10 @@ bool promql_expect(struct parser *p, enum tok t, struct token *out);
 void promql_unexpected(struct parser *p, const char *context, const char *expected);
 // Adds an error with this span; the text lives in the arena. Beyond a limit errors are dropped.
 void promql_report_text(struct parser *p, uint32_t start, uint32_t end, struct str message);
-#define promql_report(p, start, end, ...)                                                           \
+#define promql_report(p, start, end, ...) \
     promql_report_text((p), (start), (end), arena_printf((p)->a, __VA_ARGS__))
 // As promql_report, at the newest token lexed.
-#define promql_report_here(p, ...)                                                                  \
+#define promql_report_here(p, ...) \
     promql_report((p), (p)->tok.pos, token_end(&(p)->tok), __VA_ARGS__)
 // %q of Go as an argument of promql_report: quoted in the arena.
 struct str promql_quoted(struct parser *p, struct str s);
@@ -221,7 +304,8 @@ double promql_seconds_of_ms(int64_t ms);
 // An expression of operators that bind at least so tightly; 0: any. NULL: falls back.
 struct promql_node *promql_rule_expr(struct parser *p, int precedence_min);
 // A zeroed node of height 1.
-struct promql_node *promql_node_new(struct parser *p, enum promql_kind kind, uint32_t start, uint32_t end);
+struct promql_node *promql_node_new(struct parser *p, enum promql_kind kind, uint32_t start,
+                                    uint32_t end);
 // A tree over `below` (may be NULL) grows by one level.
 void promql_node_raise(struct parser *p, struct promql_node *n, const struct promql_node *below);
 struct strs {

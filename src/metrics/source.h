@@ -17,28 +17,28 @@
 #include "model/sample.h"
 
 struct series_entry {
-    struct labels labels;      // borrowed from the view
+    struct labels labels;       // borrowed from the view
     struct hash128 fingerprint; // identity within the tenant
-    uint64_t ref;              // the source's own handle
+    uint64_t ref;               // the source's own handle
 };
 
 struct series_set {
-    struct series_entry *v;    // in storage order
+    struct series_entry *v; // in storage order
     size_t n;
 };
 
 struct select_query {
     const struct matcher *matchers; // at least one
     size_t matcher_count;
-    int64_t min_ms, max_ms;    // both inclusive; series without rows near it may be left out
-    size_t limit;              // 0: none; for the series API
+    int64_t min_ms, max_ms; // both inclusive; series without rows near it may be left out
+    size_t limit;           // 0: none; for the series API
 };
 
 struct scan_query {
-    const uint32_t *pick;      // positions in the set to visit, ascending; NULL: all of them
+    const uint32_t *pick; // positions in the set to visit, ascending; NULL: all of them
     size_t pick_count;
-    int64_t min_ms, max_ms;    // samples with min_ms <= t <= max_ms
-    bool need_start;           // fill start_ms where known
+    int64_t min_ms, max_ms; // samples with min_ms <= t <= max_ms
+    bool need_start;        // fill start_ms where known
 };
 
 /*

@@ -96,7 +96,7 @@ struct http_route {
     size_t body_max;   // bytes; 0: 1 MiB
     bool no_compress;
     bool compress_small; // also bodies that are too small to gain by it
-    const char *name; // label `handler` of the request metrics; NULL: path
+    const char *name;    // label `handler` of the request metrics; NULL: path
 };
 
 /*
