@@ -27,7 +27,7 @@ struct window_op {
     struct tally *tally;
     bool from_subquery;
     int64_t held; // samples made so far, for held_peak
-    bool failed; // a step function found an error: e_text is in the query
+    bool failed;  // a step function found an error: e_text is in the query
 };
 
 struct marks { // ascending positions of something between sample i − 1 and i
