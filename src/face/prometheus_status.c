@@ -358,6 +358,15 @@ static void notifications(struct http_exchange *x)
     prom_reply_end(x, &w, NULL);
 }
 
+// As upstream when it has its fill of subscribers: clients then ask for the list from time to time.
+static void notifications_live(struct http_exchange *x)
+{
+    http_set_header(x, STR("Content-Type"), STR("text/event-stream"));
+    http_set_header(x, STR("Cache-Control"), STR("no-cache"));
+    http_set_header(x, STR("Vary"), STR("Origin"));
+    http_status(x, 204);
+}
+
 /* ---- management ---- */
 
 static void healthy(struct http_exchange *x)
@@ -427,6 +436,7 @@ void prom_routes_status(struct prom_face *f, struct http_server *s)
     prom_route(f, s, "GET", "/api/v1/status/self_metrics", status_self_metrics);
     prom_route(f, s, "GET", "/api/v1/features", prom_features);
     prom_route(f, s, "GET", "/api/v1/notifications", notifications);
+    prom_route(f, s, "GET", "/api/v1/notifications/live", notifications_live);
     prom_route(f, s, "GET HEAD", "/-/healthy", healthy);
     prom_route(f, s, "GET HEAD", "/-/ready", ready);
     prom_route(f, s, "POST PUT", "/-/reload", reload);

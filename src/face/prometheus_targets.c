@@ -335,26 +335,52 @@ static void metadata(struct http_exchange *x)
 
 /* ---- relabelling, step by step ---- */
 
+static bool bad_labels(struct http_exchange *x, struct str why)
+{
+    prom_error(x, "bad_data", arena_printf(&x->arena, "error parsing labels: %.*s", STRF(why)));
+    return false;
+}
+
+// Go's words for a value of the wrong kind.
+static bool wrong_kind(struct http_exchange *x, enum json_kind kind, const char *wanted)
+{
+    static const char *const words[] = { [JSON_BOOL] = "bool",
+                                         [JSON_NUMBER] = "number",
+                                         [JSON_STRING] = "string",
+                                         [JSON_ARRAY] = "array",
+                                         [JSON_OBJECT] = "object" };
+
+    return bad_labels(x,
+                      arena_printf(&x->arena, "json: cannot unmarshal %s into Go value of type %s",
+                                   words[kind], wanted));
+}
+
 static bool read_label_object(struct http_exchange *x, struct str text, struct labels_builder *b)
 {
     struct json_value *v = NULL;
     struct err e;
 
-    if (!json_parse(&x->arena, text, &v, &e) || v->kind != JSON_OBJECT) {
-        // Go's words for the commonest mistake.
+    if (!json_parse(&x->arena, text, &v, &e)) {
+        // Go's words for the commonest mistakes.
         struct str at = str_trim(text);
-        prom_error(x, "bad_data",
-                   at.n ? arena_printf(&x->arena,
-                                       "error parsing labels: invalid character '%c' looking for "
-                                       "beginning of value",
-                                       at.p[0])
-                        : STR("error parsing labels: unexpected end of JSON input"));
-        return false;
+        if (!at.n || at.p[0] == '{')
+            return bad_labels(x, STR("unexpected end of JSON input"));
+        return bad_labels(x, arena_printf(&x->arena,
+                                          "invalid character '%c' looking for beginning of value",
+                                          at.p[0]));
     }
     labels_builder_reset(b, (struct labels){ 0 });
-    for (uint32_t i = 0; i < v->n; i++)
-        if (v->members[i].value->kind == JSON_STRING)
-            labels_builder_set(b, v->members[i].key, v->members[i].value->s);
+    if (v->kind == JSON_NULL)
+        return true;
+    if (v->kind != JSON_OBJECT)
+        return wrong_kind(x, v->kind, "map[string]string");
+    for (uint32_t i = 0; i < v->n; i++) {
+        const struct json_value *value = v->members[i].value;
+        if (value->kind == JSON_STRING)
+            labels_builder_set(b, v->members[i].key, value->s);
+        else if (value->kind != JSON_NULL)
+            return wrong_kind(x, value->kind, "string");
+    }
     return true;
 }
 
@@ -427,7 +453,7 @@ static void relabel_steps(struct http_exchange *x)
     if (!job) {
         prom_error(x, "bad_data",
                    arena_printf(&x->arena,
-                                "error getting scrape config: scrape pool \"%.*s\" not found",
+                                "error retrieving scrape config: scrape pool \"%.*s\" not found",
                                 STRF(pool)));
         return;
     }
@@ -504,14 +530,21 @@ static void pool_config(struct http_exchange *x)
     struct http_form form = prom_form(x);
 
     struct str pool = http_form_get(&form, STR("scrapePool"));
+    if (!pool.n) {
+        prom_error(x, "bad_data", STR("no scrapePool parameter provided"));
+        return;
+    }
     for (size_t i = 0; c && i < c->doc.scrape_configs.n; i++) {
         const struct conf_scrape *job = c->doc.scrape_configs.v[i];
         if (str_eq(job->job_name, pool))
             prom_config_print_scrape(&text, job);
     }
     if (!text.n) {
-        prom_error(x, "not_found",
-                   arena_printf(&x->arena, "scrape pool \"%.*s\" not found", STRF(pool)));
+        pool = prom_quote(&x->arena, pool);
+        prom_error(x, "bad_data",
+                   arena_printf(&x->arena,
+                                "error retrieving scrape config: scrape pool %.*s not found",
+                                STRF(pool)));
         return;
     }
     struct json_writer w = prom_reply_begin(x);
