@@ -76,9 +76,9 @@ def api_client(suite, server, now):
     suite.equal("prometheus-api-client: current value", [(s["metric"]["shop"], s["value"][1]) for s in got["current"]],
                 [("a", str(100 + 15 * STEPS))])
     suite.equal("prometheus-api-client: custom_query", got["custom"][0]["value"], [now, str(200 + 45 * STEPS)])
-    suite.equal("prometheus-api-client: range data", (got["range_series"], got["points"]), (1, 41))
-    values = {v for s in got["range"] for _, v in s["values"]}
-    suite.equal("prometheus-api-client: rates", sorted(values), ["1", "2"])
+    suite.equal("prometheus-api-client: range data", (got["range_series"], got["points"]), (1, 40))  # 3.x: the start of a range is open
+    values = {round(float(v), 12) for s in got["range"] for _, v in s["values"]}
+    suite.equal("prometheus-api-client: rates", sorted(values), [1.0, 2.0])
     suite.check("prometheus-api-client: errors arrive", "parse error" in got["error"], got["error"])
 
 

@@ -345,11 +345,14 @@ def faults(suite, binary, thorough):
     for point in points:
         reached = 0
         for n in ((1, 2, 5, 23) if thorough else (2, 1)):
-            reached += kill_at(suite, binary, point, n, 4 if thorough else 0.8)
+            patience = 3 if point.startswith("merge.") else 0.8  # merges begin once a second
+            reached += kill_at(suite, binary, point, n, 4 if thorough else patience)
             if reached and not thorough:
                 break
         if not reached:
             missed.append(point)
+    # partition.drop needs retention, which looks around once a minute: tests/unit/metrics does it.
+    suite.check("most points were reached", len(missed) <= 3, missed)
     print("points where no kill happened: %s" % (" ".join(missed) or "none"))
     for point in points:
         for n in ((1, 3, 17) if thorough else (3,)):
