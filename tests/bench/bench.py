@@ -311,10 +311,11 @@ class Bench:
             same = sum(e['same'].get('vigie', ('',))[0] == 'equal' for e in table)
             vm = sum(e['same'].get('victoria-metrics', ('',))[0] == 'equal' for e in table)
             compared = sum('vigie' in e['same'] for e in table)
+            counts = sum(e['series'].get('victoria-metrics', -1) == e['series'].get('prometheus') for e in table)
             self.row(f'{len(table)} query shapes, {what}, geometric mean', 'ms', means, ratios=ratios,
                      goals=goals if field == 'cpu_ms' else None,
-                     note=f"answers equal to Prometheus's (1e-9): vigie {same} of {compared}, VictoriaMetrics {vm} "
-                          '(it extrapolates and joins differently by design).' if field == 'cpu_ms' else 'wall time as a client on the same machine sees it.')
+                     note=f"answers equal to Prometheus's (1e-9): vigie {same} of {compared}, VictoriaMetrics {vm}, as many series "
+                          f'in {counts} (its rates and windows differ from PromQL by design).' if field == 'cpu_ms' else 'wall time as a client on the same machine sees it.')
 
     def restart(self, c):
         def measure(s):

@@ -113,8 +113,8 @@ def md_table(head, rows):
 def markdown(result):
     d = result['detail'].get('data')
     out = ['# Performance', '',
-           'Written by `./test bench`, which runs vigie and its peers one after the other in one run on one machine. Trust the ratios more than',
-           'the absolute figures: the machine is a small virtual one, and others may use its host.', '',
+           'Written by `./test bench --markdown docs/performance.md`, which gives the same work to vigie and to its peers in one run on one',
+           'machine. Trust the ratios more than the absolute figures: the machine is a small virtual one, and others may use its host.', '',
            f'- Date: {result["date"]}. Machine: {machine_line(result)}. Load average at the start: {result["load"]:.1f}.',
            f'- Versions: {versions_line(result)}. The peers are those that Debian ships, not their newest releases.',
            f'- {"Quick run: sizes are reduced." if result["quick"] else "Full run."} It took {result["seconds"]} s.', '',

@@ -7,11 +7,13 @@ Processes are ended by their own pid, and by the kernel should this program die.
 import ctypes
 import http.client
 import json
+import mmap
 import os
 import re
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import time
@@ -27,12 +29,16 @@ class ServerError(Exception):
     pass
 
 
-def die_with_parent():
+exec_time = mmap.mmap(-1, 8)  # shared with children: when the last one was about to exec
+
+
+def before_exec():
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    struct.pack_into('d', exec_time, 0, time.perf_counter())
 
 
 def spawn(command, **more):
-    p = subprocess.Popen(command, preexec_fn=die_with_parent, stdin=subprocess.DEVNULL, **more)
+    p = subprocess.Popen(command, preexec_fn=before_exec, stdin=subprocess.DEVNULL, **more)
     children.append(p)
     return p
 
@@ -147,8 +153,8 @@ class Server:
         command = self.command(path if config is not None else None)
         request = b'GET /-/ready HTTP/1.1\r\nHost: bench\r\nConnection: close\r\n\r\n'
         with open(self.log, 'ab') as log:
-            began = time.perf_counter()
             self.proc = spawn(command, stdout=log, stderr=log)
+        began = struct.unpack_from('d', exec_time)[0]
         while True:
             try:
                 with socket.create_connection(('127.0.0.1', self.port), 5) as s:
@@ -243,6 +249,9 @@ class Vigie(Server):
         c = [self.binary, f'--storage.tsdb.path={self.data}', f'--web.listen-address=127.0.0.1:{self.port}',
              '--web.enable-admin-api']
         return c + [f'--config.file={config}'] if config else c
+
+    def version_of(self, text):
+        return text.split('\n')[0].removeprefix('vigie ')
 
     def disk(self, day=None):
         if day is None:
