@@ -10,7 +10,7 @@ import time
 import venv
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from vigie_e2e import Suite, arguments, start_prometheus, start_vigie  # noqa: E402
+from harness import Suite, arguments, start_prometheus, start_vigie  # noqa: E402
 
 STEPS = 120
 CLIENT = '''

@@ -17,7 +17,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HERE)
-from vigie_e2e import STALE, Suite, arguments, same_number, start_prometheus, start_vigie  # noqa: E402
+from harness import STALE, Suite, arguments, same_number, start_prometheus, start_vigie  # noqa: E402
 
 INTERVAL_MS = 15000
 STEPS = 360

@@ -10,7 +10,7 @@ import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from vigie_e2e import (OPENMETRICS, PROTOBUF, Pages, Proc, Suite, arguments, field, field_double,  # noqa: E402
+from harness import (OPENMETRICS, PROTOBUF, Pages, Proc, Suite, arguments, field, field_double,  # noqa: E402
                        field_int, free_port, http_call, send, start_vigie, varint, zigzag)
 
 

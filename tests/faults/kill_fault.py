@@ -18,7 +18,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "e2e"))
-from vigie_e2e import Suite, arguments, snappy, start_vigie, write_request  # noqa: E402
+from harness import Suite, arguments, snappy, start_vigie, write_request  # noqa: E402
 
 CONFIG = "global: {scrape_interval: 15s}\n"
 STEP_MS = 50

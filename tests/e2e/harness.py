@@ -1,4 +1,4 @@
-"""vigie_e2e.py - what the end-to-end and fault tests share; standard library only.
+"""harness.py - what the end-to-end and fault tests share; standard library only.
 
 Processes are started on free loopback ports in a temporary directory and stopped by their pid;
 readiness is polled, never slept for. Suite counts checks and prints the last line that ./test reads.
