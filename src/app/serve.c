@@ -16,38 +16,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "app/serve_priv.h"
 #include "app/version.h"
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "base/metric.h"
-#include "base/thread.h"
 #include "base/time.h"
-#include "export/export.h"
-#include "face/prometheus.h"
-#include "face/ui.h"
 
-struct server {
-    struct flags flags;
-    struct arena arena;
-    bool as_prometheus;
-    int64_t start_ms, start_mono_ns;
-    struct metrics *metrics;
-    struct metrics_tenant *tenant;
-    struct scraper *scraper;
-    struct query_engine engine;
-    struct prom_face *face;
-    struct ui_face *ui;
-    struct http_server *http;
-    struct export_node *node;
-    struct mutex mu;
-    struct prom_config *config; // under mu
-    bool reload_ok;             // under mu
-    int64_t reload_ms;          // under mu
-    atomic_bool ready;
-    struct mutex reload_mu; // one reload at a time
-    struct metric *reload_success, *reload_time, *ready_gauge;
-};
+// In the order of their start. The last one opens the main port, so that all is there when it does.
+static const struct serve_part *const parts[] = { &serve_prometheus_part };
 
 /* ---- configuration ---- */
 
@@ -87,6 +64,9 @@ static bool load_bare(struct server *s, struct prom_config **out, struct err *e)
         listen = arena_printf(&s->arena, "localhost%.*s", STRF(listen));
     OWNED(buf_fini) struct buf text = { 0 };
     buf_printf(&text, bare_config, STRF(listen), STRF(str_c(host)));
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+        if (parts[i]->bare)
+            parts[i]->bare(s, &text);
     return prom_config_parse(buf_view(&text), "(built in)", NULL, out, e);
 }
 
@@ -133,8 +113,14 @@ static bool load_config(struct server *s, struct prom_config **out, struct err *
 // Takes over the reference on success.
 static bool apply_config(struct server *s, struct prom_config *c, struct err *e)
 {
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+        if (parts[i]->prepare && !parts[i]->prepare(s, c, e))
+            return false;
     if (!scraper_apply(s->scraper, c, e))
         return false;
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+        if (parts[i]->apply)
+            parts[i]->apply(s, c);
     warn_unsupported(c);
     mutex_lock(&s->mu);
     struct prom_config *old = s->config;
@@ -148,9 +134,8 @@ static bool apply_config(struct server *s, struct prom_config *c, struct err *e)
     return true;
 }
 
-static bool reload(void *ctx, struct err *e)
+bool serve_reload(struct server *s, struct err *e)
 {
-    struct server *s = ctx;
     struct prom_config *c = NULL;
     LOCKED(&s->reload_mu);
 
@@ -168,37 +153,16 @@ static bool reload(void *ctx, struct err *e)
     return false;
 }
 
-static struct prom_config *host_config(void *ctx)
+struct prom_config *serve_config(struct server *s)
 {
-    struct server *s = ctx;
     LOCKED(&s->mu);
 
     return s->config ? prom_config_get(s->config) : NULL;
 }
 
-static void host_quit(void *ctx)
-{
-    (void)ctx;
-    kill(getpid(), SIGTERM);
-}
-
-static bool host_ready(void *ctx)
-{
-    return atomic_load_explicit(&((struct server *)ctx)->ready, memory_order_acquire);
-}
-
-static void host_reload_state(void *ctx, bool *ok, int64_t *at_ms)
-{
-    struct server *s = ctx;
-    LOCKED(&s->mu);
-
-    *ok = s->reload_ok;
-    *at_ms = s->reload_ms;
-}
-
 /* ---- starting ---- */
 
-static const char *data_path(struct server *s)
+const char *serve_data_path(struct server *s)
 {
     struct str given = flags_text(&s->flags, "storage.tsdb.path");
     const char *xdg = getenv("XDG_DATA_HOME"), *state = getenv("STATE_DIRECTORY");
@@ -214,7 +178,7 @@ static const char *data_path(struct server *s)
     return "data";
 }
 
-static bool has_feature(struct server *s, struct str name)
+bool serve_has_feature(const struct server *s, struct str name)
 {
     const struct flag_value *v = flags_get(&s->flags, "enable-feature");
 
@@ -242,14 +206,12 @@ static bool is_always_on(const char *name)
 }
 
 // As vigie everything there is is on; as prometheus what that program would have on.
-static bool host_has_feature(void *ctx, const char *name)
+bool serve_feature_is_on(const struct server *s, const char *name)
 {
-    struct server *s = ctx;
-
-    return has_feature(s, str_c(name)) || (!s->as_prometheus && is_always_on(name));
+    return serve_has_feature(s, str_c(name)) || (!s->as_prometheus && is_always_on(name));
 }
 
-static int64_t retention_ms(struct server *s, const struct prom_config *c)
+int64_t serve_retention_ms(const struct server *s, const struct prom_config *c)
 {
     int64_t ms = flags_ms(&s->flags, "storage.tsdb.retention.time");
 
@@ -264,8 +226,8 @@ static bool open_store(struct server *s, const struct prom_config *c, struct err
 {
     uint64_t size = flags_size(&s->flags, "storage.tsdb.retention.size");
     struct metrics_options o = {
-        .path = data_path(s),
-        .retention_ms = retention_ms(s, c),
+        .path = serve_data_path(s),
+        .retention_ms = serve_retention_ms(s, c),
         .retention_bytes = size ? size : c->doc.storage.tsdb->retention->size,
         .out_of_order_window_ms = c->doc.storage.tsdb->out_of_order_time_window_ms,
         .cache_bytes = flags_size(&s->flags, "storage.cache-size"),
@@ -275,156 +237,6 @@ static bool open_store(struct server *s, const struct prom_config *c, struct err
 
     return metrics_open(&s->metrics, &o, e) &&
            metrics_tenant(s->metrics, STR("anonymous"), &s->tenant, e);
-}
-
-// Port of an address such as 127.0.0.1:9090.
-static struct str port_of(struct str address)
-{
-    size_t colon = str_rfind_char(address, ':');
-
-    return colon == STR_NPOS ? STR("9090") : str_sub(address, colon + 1, address.n);
-}
-
-// As given, or this machine's name and the first port listened on.
-static struct str external_url(struct server *s)
-{
-    struct str given = flags_text(&s->flags, "web.external-url");
-    struct str listen = flags_text(&s->flags, "web.listen-address");
-    char host[256] = "localhost";
-
-    if (str_find(given, STR("://")) != STR_NPOS)
-        return given;
-    gethostname(host, sizeof host - 1);
-    return arena_printf(&s->arena, "http://%s:%.*s%s%.*s", host, STRF(port_of(listen)),
-                        str_starts(given, STR("/")) ? "" : "/", STRF(given));
-}
-
-// /prom for http://host/prom, / without a path.
-static struct str prefix_of(struct server *s)
-{
-    struct str prefix = flags_text(&s->flags, "web.route-prefix");
-    struct str url = external_url(s);
-    size_t scheme = str_find(url, STR("://"));
-
-    if (prefix.n)
-        return prefix.p[0] == '/' ? prefix : arena_printf(&s->arena, "/%.*s", STRF(prefix));
-    if (scheme == STR_NPOS)
-        return STR("/");
-    struct str rest = str_sub(url, scheme + 3, url.n);
-    size_t slash = str_find_char(rest, '/');
-    struct str path = slash == STR_NPOS ? STR("/") : str_sub(rest, slash, rest.n);
-    while (path.n > 1 && path.p[path.n - 1] == '/')
-        path.n--;
-    return path;
-}
-
-// Flags that the newest Prometheus does not have: ours, and those of older releases.
-static bool is_unknown_there(const char *name)
-{
-    static const char *const names[] = { "storage.wal-sync", "storage.cache-size",
-                                         "alertmanager.timeout", "storage.tsdb.retention",
-                                         "storage.tsdb.allow-overlapping-blocks" };
-
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        if (strcmp(name, names[i]) == 0)
-            return true;
-    return false;
-}
-
-static int flag_order(const void *a, const void *b)
-{
-    return strcmp(((const struct prom_flag *)a)->name, ((const struct prom_flag *)b)->name);
-}
-
-// What /status/flags shows: all flags that Prometheus has, with their values.
-static struct prom_flag *shown_flags(struct server *s, size_t *n)
-{
-    struct prom_flag *v = arena_array(&s->arena, s->flags.n, struct prom_flag);
-
-    *n = 0;
-    for (size_t i = 0; i < s->flags.n; i++) {
-        const struct flag_value *f = &s->flags.v[i];
-        if (strcmp(f->flag->name, "help") == 0 || strcmp(f->flag->name, "version") == 0 ||
-            (s->as_prometheus && !f->given && is_unknown_there(f->flag->name)))
-            continue;
-        OWNED(buf_fini) struct buf text = { 0 };
-        for (size_t k = 0; k < f->all.n; k++)
-            buf_printf(&text, "%s%.*s", k ? "," : "", STRF(f->all.v[k]));
-        struct str shown = f->all.n ? arena_str(&s->arena, buf_view(&text)) : f->text;
-        if (strcmp(f->flag->name, "web.route-prefix") == 0)
-            shown = prefix_of(s);
-        v[(*n)++] = (struct prom_flag){ f->flag->name, shown };
-    }
-    qsort(v, *n, sizeof *v, flag_order);
-    return v;
-}
-
-static bool make_face(struct server *s, struct err *e)
-{
-    struct prom_face_options o = {
-        .metrics = s->metrics,
-        .tenant = s->tenant,
-        .scraper = s->scraper,
-        .host = { s, host_config, reload, host_quit, host_ready, host_reload_state,
-                  host_has_feature },
-        .engine = &s->engine,
-        .clock = clock_real(),
-        .external_url = external_url(s),
-        .listen_port = port_of(flags_text(&s->flags, "web.listen-address")),
-        .route_prefix = prefix_of(s),
-        .cors_origin = flags_text(&s->flags, "web.cors.origin"),
-        .page_title = flags_text(&s->flags, "web.page-title"),
-        .enable_admin = flags_bool(&s->flags, "web.enable-admin-api"),
-        .enable_lifecycle = flags_bool(&s->flags, "web.enable-lifecycle"),
-        .enable_remote_write = flags_bool(&s->flags, "web.enable-remote-write-receiver"),
-        .enable_otlp = flags_bool(&s->flags, "web.enable-otlp-receiver"),
-        .agent = flags_bool(&s->flags, "agent"),
-        .as_prometheus = s->as_prometheus,
-        .search_api = host_has_feature(s, "search-api"),
-        .search_limit_max = (size_t)MAX(flags_int(&s->flags, "web.search.max-limit"), INT64_C(0)),
-        .query_timeout_ms = flags_ms(&s->flags, "query.timeout"),
-        .start_ms = s->start_ms,
-        .query_concurrency = (unsigned)flags_int(&s->flags, "query.max-concurrency"),
-    };
-
-    o.flags = shown_flags(s, &o.flag_count);
-    o.retention_ms = retention_ms(s, s->config);
-    o.retention_bytes = flags_size(&s->flags, "storage.tsdb.retention.size");
-    return prom_face_new(&s->face, &o, e);
-}
-
-static bool start_http(struct server *s, struct err *e)
-{
-    const struct flag_value *listen = flags_get(&s->flags, "web.listen-address");
-    size_t n = listen->all.n ? listen->all.n : 1;
-    const char **addresses = arena_array(&s->arena, n, const char *);
-    struct str web_config = flags_text(&s->flags, "web.config.file");
-
-    for (size_t i = 0; i < n; i++)
-        addresses[i] = listen->all.n ? listen->all.v[i].p : listen->text.p;
-    if (!http_server_open(
-            &s->http,
-            &(struct http_server_options){
-                .listen = addresses,
-                .listen_count = n,
-                .connections_max = (unsigned)flags_int(&s->flags, "web.max-connections"),
-                .read_timeout_ms = flags_ms(&s->flags, "web.read-timeout"),
-                .web_config_path = web_config.n ? web_config.p : NULL,
-                .fallback = prom_face_fallback,
-                .before = prom_face_before,
-                .ctx = s->face,
-            },
-            e))
-        return false;
-    prom_face_routes(s->face, s->http);
-    ui_face_routes(s->ui, s->http);
-    if (!http_server_start(s->http, e))
-        return false;
-    for (size_t i = 0; i < n; i++)
-        log_info("app", "listening", KV("address", addresses[i]),
-                 KV_I64("port", http_server_port(s->http, i)),
-                 KV("authentication", web_config.n ? "by the web config file" : "off"));
-    return true;
 }
 
 static void make_metrics(struct server *s)
@@ -442,6 +254,58 @@ static void make_metrics(struct server *s)
         METRIC_GAUGE);
 }
 
+static void make_engine(struct server *s, const struct prom_config *c)
+{
+    s->engine = (struct query_engine){
+        .lookback_delta_ms = flags_ms(&s->flags, "query.lookback-delta"),
+        .subquery_step_ms = c->doc.global.evaluation_interval_ms,
+        .samples_max = (uint64_t)flags_int(&s->flags, "query.max-samples"),
+        .early_name_removal = !serve_has_feature(s, STR("promql-delayed-name-removal")),
+        .per_step_stats = serve_feature_is_on(s, "promql-per-step-stats"),
+        .no_start_times = s->as_prometheus && !serve_has_feature(s, STR("use-start-timestamps")),
+        .type_and_unit_labels = serve_has_feature(s, STR("type-and-unit-labels")),
+        .exact_numbers = s->as_prometheus,
+        .syntax = {
+            .no_experimental_functions = !serve_feature_is_on(s, "promql-experimental-functions"),
+            .no_extended_selectors = !serve_feature_is_on(s, "promql-extended-range-selectors"),
+            .no_fill_modifiers = !serve_feature_is_on(s, "promql-binop-fill-modifiers"),
+            .no_old_functions = s->as_prometheus,
+        },
+        .clock = clock_real(),
+    };
+}
+
+static bool open_core(struct server *s, struct prom_config *c, struct err *e)
+{
+    struct scraper_options scraper = {
+        .user_agent = STR("Prometheus/" VERSION_PROMETHEUS),
+        .zero_rows = serve_has_feature(s, STR("created-timestamp-zero-ingestion")),
+        .start_times = serve_has_feature(s, STR("st-storage")),
+        .local = local_page,
+        .local_ctx = s,
+    };
+
+    if (!open_store(s, c, e) || !export_node_open(&s->node, &(struct export_node_options){ 0 }, e))
+        return false;
+    scraper.tenant = s->tenant;
+    if (!scraper_start(&s->scraper, &scraper, e))
+        return false;
+    s->config = prom_config_get(c);
+    make_engine(s, c);
+    return true;
+}
+
+static bool start_parts(struct server *s, struct err *e)
+{
+    for (; s->opened < ARRAY_LEN(parts); s->opened++)
+        if (parts[s->opened]->open && !parts[s->opened]->open(s, e))
+            return s->opened++, false; // it is closed like the others
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+        if (parts[i]->start && !parts[i]->start(s, e))
+            return false;
+    return true;
+}
+
 static bool start(struct server *s, struct err *e)
 {
     struct prom_config *c = NULL;
@@ -453,45 +317,18 @@ static bool start(struct server *s, struct err *e)
         prom_config_put(c);
         return false;
     }
-    struct ui_face_options ui = { .prefix = prefix_of(s), .agent = flags_bool(&s->flags, "agent") };
-    if (!open_store(s, c, e) ||
-        !export_node_open(&s->node, &(struct export_node_options){ 0 }, e) ||
-        !scraper_start(&s->scraper,
-                       &(struct scraper_options){
-                           .tenant = s->tenant,
-                           .user_agent = STR("Prometheus/" VERSION_PROMETHEUS),
-                           .zero_rows = has_feature(s, STR("created-timestamp-zero-ingestion")),
-                           .start_times = has_feature(s, STR("st-storage")),
-                           .local = local_page,
-                           .local_ctx = s },
-                       e)) {
-        prom_config_put(c);
-        return false;
-    }
-    s->config = prom_config_get(c);
-    s->engine = (struct query_engine){
-        .lookback_delta_ms = flags_ms(&s->flags, "query.lookback-delta"),
-        .subquery_step_ms = c->doc.global.evaluation_interval_ms,
-        .samples_max = (uint64_t)flags_int(&s->flags, "query.max-samples"),
-        .early_name_removal = !has_feature(s, STR("promql-delayed-name-removal")),
-        .per_step_stats = host_has_feature(s, "promql-per-step-stats"),
-        .no_start_times = s->as_prometheus && !has_feature(s, STR("use-start-timestamps")),
-        .type_and_unit_labels = has_feature(s, STR("type-and-unit-labels")),
-        .exact_numbers = s->as_prometheus,
-        .syntax = {
-            .no_experimental_functions = !host_has_feature(s, "promql-experimental-functions"),
-            .no_extended_selectors = !host_has_feature(s, "promql-extended-range-selectors"),
-            .no_fill_modifiers = !host_has_feature(s, "promql-binop-fill-modifiers"),
-            .no_old_functions = s->as_prometheus,
-        },
-        .clock = clock_real(),
-    };
-    if (!make_face(s, e) || !ui_face_new(&s->ui, &ui, e) || !start_http(s, e) ||
-        !apply_config(s, c, e)) {
+    if (!open_core(s, c, e) || !start_parts(s, e) || !apply_config(s, c, e)) {
         prom_config_put(c);
         return false;
     }
     return true;
+}
+
+void serve_add_routes(struct server *s, struct http_server *http)
+{
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+        if (parts[i]->routes)
+            parts[i]->routes(s, http);
 }
 
 /* ---- running and stopping ---- */
@@ -504,7 +341,7 @@ static void run(struct server *s, sigset_t *signals)
             continue;
         if (sig == SIGHUP) {
             struct err e;
-            (void)!reload(s, &e); // it has logged why
+            (void)!serve_reload(s, &e); // it has logged why
         } else {
             log_info("app", "stopping", KV("signal", strsignal(sig)));
             return;
@@ -514,12 +351,13 @@ static void run(struct server *s, sigset_t *signals)
 
 static void stop(struct server *s)
 {
-    if (s->http)
-        http_server_stop(s->http);
+    for (size_t i = s->opened; i-- > 0;)
+        if (parts[i]->stop)
+            parts[i]->stop(s);
     scraper_stop(s->scraper);
-    http_server_close(s->http);
-    ui_face_free(s->ui);
-    prom_face_free(s->face);
+    for (size_t i = s->opened; i-- > 0;)
+        if (parts[i]->close)
+            parts[i]->close(s);
     metrics_close(s->metrics);
     export_node_close(s->node);
     prom_config_put(s->config);
@@ -628,11 +466,12 @@ int serve_main(int argc, char **argv, bool as_prometheus)
         stop(&s);
         return 1;
     }
-    atomic_store_explicit(&s.ready, true, memory_order_release); // pairs with host_ready()
+    atomic_store_explicit(&s.ready, true,
+                          memory_order_release); // pairs with the face's host_ready()
     metric_set(s.ready_gauge, 1);
     log_info("app", "ready",
              KV_I64("start_ms", (clock_mono_ns(clock_real()) - s.start_mono_ns) / NS_MS),
-             KV("data", data_path(&s)));
+             KV("data", serve_data_path(&s)));
     run(&s, &signals);
     stop(&s);
     return 0;
