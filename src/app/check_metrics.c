@@ -8,8 +8,8 @@
 #include <unistd.h>
 
 #include "app/check.h"
-#include "app/check_page.h"
 #include "base/sort.h"
+#include "model/page.h"
 
 enum { PAGE_BYTES_MAX = 1 << 30 };
 

@@ -6,12 +6,12 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#include "app/check_page.h"
 #include "app/tools_http.h"
 #include "base/file.h"
 #include "base/num.h"
 #include "base/time.h"
 #include "codec/compress.h"
+#include "model/page.h"
 #include "model/prompb.h"
 
 enum { PAGE_BYTES_MAX = 1 << 30 };

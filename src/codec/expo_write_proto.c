@@ -28,10 +28,10 @@ void expo_write_proto_close(struct expo_writer *w)
     proto_end(w->out, w->mark);
 }
 
-static void put_labels(struct buf *b, const struct expo_label *v, size_t n)
+static void put_labels(struct buf *b, const struct expo_label *v, size_t n, bool keep_empty)
 {
     for (size_t i = 0; i < n; i++) {
-        if (v[i].value.n == 0)
+        if (v[i].value.n == 0 && !keep_empty)
             continue;
         size_t mark = proto_begin(b, 1);
         proto_put_bytes(b, 1, v[i].name);
@@ -55,7 +55,7 @@ static void put_exemplar(struct buf *b, uint32_t number, const struct expo_exemp
     if (!ex)
         return;
     size_t mark = proto_begin(b, number);
-    put_labels(b, ex->label, ex->labels);
+    put_labels(b, ex->label, ex->labels, false);
     proto_put_double(b, 2, ex->value);
     if (ex->t_ms)
         put_time(b, 3, ex->t_ms);
@@ -157,7 +157,7 @@ void expo_write_proto_metric(struct expo_writer *w, const struct expo_metric *m)
     struct buf *b = w->out;
     size_t metric = proto_begin(b, 4);
 
-    put_labels(b, m->label, m->labels);
+    put_labels(b, m->label, m->labels, w->keep_empty);
     size_t payload = proto_begin(b, fields[w->family.type]);
     if (fields[w->family.type] == 7) {
         put_histogram(b, m);

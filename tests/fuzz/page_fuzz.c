@@ -1,6 +1,6 @@
-// check_page_fuzz.c - text pages of any bytes: refused with a line, or families in order of name.
+// page_fuzz.c - text pages of any bytes: refused with a line, or families in order of name.
 // SPDX-License-Identifier: Apache-2.0
-#include "app/check_page.h"
+#include "model/page.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 

@@ -1,5 +1,5 @@
 /*
- * check_page.h - a page of the Prometheus text format as metric families.
+ * page.h - a page of the Prometheus text format as metric families.
  *
  * For tools that look at whole families: lint rules, counts, pushing. Accepts and refuses what
  * the client library's parser does (prometheus/common, expfmt), with its messages, which differ
@@ -32,7 +32,8 @@ struct page_metric {
     double value; // counter, gauge, untyped
     double sum, count;
     VEC(struct page_part) parts;
-    int64_t t_ms; // 0: none
+    int64_t t_ms; // with has_time
+    bool has_time;
 };
 
 struct page_family {

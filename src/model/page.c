@@ -1,6 +1,6 @@
-// check_page.c - reading the text format as the client library does. Source: expfmt/text_parse.go.
+// page.c - reading the text format as the client library does. Source: expfmt/text_parse.go.
 // SPDX-License-Identifier: Apache-2.0
-#include "app/check_page.h"
+#include "model/page.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -421,6 +421,7 @@ static bool read_time(struct reader *r, struct page_metric *m)
         return false;
     if (!str_to_i64(buf_view(&r->token), &m->t_ms))
         return FAIL(r, "expected integer as timestamp, got %s", quoted(r, buf_view(&r->token)));
+    m->has_time = true;
     if (!token_until_newline(r, false))
         return false;
     if (r->token.n)

@@ -1,6 +1,6 @@
-// check_page_test.c - pages as families: what is refused and in whose words; histograms put together.
+// page_test.c - pages as families: what is refused and in whose words; histograms put together.
 // SPDX-License-Identifier: Apache-2.0
-#include "app/check_page.h"
+#include "model/page.h"
 
 #include "test.h"
 
