@@ -72,6 +72,8 @@ struct append_batch *append_batch_new(struct metrics_tenant *t);
 void append_batch_free(struct append_batch *b);
 OWN_DEFINE(struct append_batch *, append_batch_free)
 void append_batch_reset(struct append_batch *b);
+// Rows of any age are taken, in any order: for imports of history. Stays until called again.
+void append_batch_any_age(struct append_batch *b, bool on);
 
 /*
  * Resolves a label set, registering a new series if needed. ERR_LIMIT names metric and limit.

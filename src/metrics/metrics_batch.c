@@ -46,6 +46,11 @@ void append_batch_free(struct append_batch *b)
     xfree(b);
 }
 
+void append_batch_any_age(struct append_batch *b, bool on)
+{
+    b->any_age = on;
+}
+
 size_t append_rows(const struct append_batch *b)
 {
     return b->rows;
@@ -162,13 +167,15 @@ void append_alias(struct append_batch *b, struct hash128 key, struct series_ref 
 static bool slot_of(struct append_batch *b, struct series_ref ref, struct slot *out)
 {
     struct metrics_shard *sh = &b->tenant->shard[ref_shard(b->tenant, ref)];
-    const struct slot *slot;
+    struct slot *slot;
     LOCKED(&sh->mu);
 
     slot = slots_live(&sh->slots, ref_number(b->tenant, ref), ref.generation);
-    if (slot)
-        *out = *slot;
-    return slot;
+    if (!slot)
+        return false;
+    slot->age = 0; // it will not be swept away before the batch is committed
+    *out = *slot;
+    return true;
 }
 
 bool append_ref_is_live(struct append_batch *b, struct series_ref ref)

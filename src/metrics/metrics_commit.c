@@ -79,6 +79,10 @@ static void set_bounds(struct commit *c)
     c->late_ms = o->out_of_order_window_ms > 0 && newest != INT64_MIN
                      ? newest - o->out_of_order_window_ms
                      : INT64_MAX;
+    if (c->b->any_age) {
+        c->oldest_ms = -(int64_t)METRICS_TAG_OFFSET_DAYS * MS_DAY + MS_DAY;
+        c->late_ms = INT64_MIN;
+    }
     c->newest_ms = clock_ms(c->t->m->clock) + AHEAD_MAX_MS;
     c->seen_ms = INT64_MIN;
 }

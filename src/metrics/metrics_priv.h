@@ -254,6 +254,7 @@ struct append_batch {
     struct batch_shard shard[METRICS_SHARDS_MAX];
     size_t rows;
     uint32_t last_shard;
+    bool any_age;
     uint64_t series_added;
     struct buf blobs; // u32 length, bytes
     VEC(struct tail_start) starts;

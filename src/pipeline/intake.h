@@ -1,0 +1,115 @@
+/*
+ * intake.h - the one door through which pushed samples of every protocol enter the store.
+ *
+ * A protocol decodes its request and feeds one batch: series (labels → ref), rows, exemplars,
+ * metadata; the commit stores what is good and says what became of the rest, down to the HTTP
+ * status. Limits of the tenant and the choice between replicas of HA pairs happen in here.
+ *
+ *   OWNED(intake_end) struct intake_batch *b = NULL;
+ *   if (!intake_begin(in, &(struct intake_request){ .tenant = name }, &b, &e)) …
+ *   intake_series(b, labels, NULL, &ref);        // false: refused and counted; going on is fine
+ *   intake_float(b, ref, t_ms, value);           // rows of a refused series are counted as refused
+ *   intake_commit(b, &result);                   // answer by result.status and result.text
+ *
+ * Series that come again and again should not be decoded each time: hash their raw bytes with
+ * intake_seed(b) (hash128_seeded), ask intake_find(), and give the same key to intake_series() when
+ * it does not know them. Equal raw bytes must then mean equal labels, now and later.
+ *
+ * Threads: an intake may be used by any number; a batch belongs to one thread.
+ */
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+#include "base/base.h"
+#include "base/time.h"
+#include "metrics/metrics.h"
+
+struct intake;
+struct intake_batch;
+
+struct intake_options { // zero in a field means its default
+    struct metrics *metrics;
+    struct clock *clock;  // clock_real()
+    unsigned tenants_max; // 10000: whoever pushes may name tenants, and each takes files
+};
+
+MUST_CHECK bool intake_new(struct intake **out, const struct intake_options *o, struct err *e);
+void intake_free(struct intake *in); // before the store is closed; no batch is out
+OWN_DEFINE(struct intake *, intake_free)
+
+struct intake_request {
+    struct str tenant; // empty: "anonymous", the tenant of those who have none
+    bool history;      // samples of any age are taken, in any order: imports
+};
+
+/*
+ * Begins a batch. Errors: ERR_INVALID: a name that no tenant can have; ERR_LIMIT: too many tenants;
+ * ERR_UNAVAILABLE, ERR_IO: the store. intake_error_status() has the HTTP status.
+ */
+MUST_CHECK bool intake_begin(struct intake *in, const struct intake_request *r,
+                             struct intake_batch **out, struct err *e);
+void intake_end(struct intake_batch *b); // NULL is fine; what was not committed is forgotten
+OWN_DEFINE(struct intake_batch *, intake_end)
+int intake_error_status(const struct err *e); // 400, 429, 500 or 503
+
+/* ---- series ---- */
+
+// Of this process, tenant and its settings: for keys. Differs after a change of limits.
+uint64_t intake_seed(const struct intake_batch *b);
+// A series known by its key. False: decode the labels, and intake_series().
+bool intake_find(struct intake_batch *b, struct hash128 key, struct series_ref *out);
+/*
+ * Resolves a label set (sorted, no empty values: labels_normalize(), labels_builder), registering a
+ * new series if the limits let it in. key: what intake_find() was asked for, NULL: none.
+ * False: refused, counted and noted for the result; *out is then a ref that refuses rows.
+ */
+bool intake_series(struct intake_batch *b, struct labels ls, const struct hash128 *key,
+                   struct series_ref *out);
+
+/* ---- rows: nothing here fails, see the result ---- */
+
+void intake_float(struct intake_batch *b, struct series_ref ref, int64_t t_ms, double v);
+// Copied. One that histogram_validate() refuses is counted as INTAKE_INVALID, and no row.
+void intake_histogram(struct intake_batch *b, struct series_ref ref, int64_t t_ms,
+                      const struct histogram *h);
+void intake_start(struct intake_batch *b, int64_t start_ms); // of the row added last; 0: unknown
+void intake_exemplar(struct intake_batch *b, struct series_ref ref, const struct exemplar *x);
+void intake_meta(struct intake_batch *b, const struct metric_meta *meta); // without name: ignored
+size_t intake_rows(const struct intake_batch *b); // so far, without the refused
+
+/* ---- the result ---- */
+
+enum intake_reason {
+    INTAKE_UNAVAILABLE, // overload, full disk, shutting down: 503
+    INTAKE_RATE,        // ingestion rate: 429, nothing was stored
+    INTAKE_SERIES,      // too many series: 429, those that exist go on
+    INTAKE_LABELS,      // label limits: 400
+    INTAKE_INVALID,     // what no store could take: 400
+    INTAKE_DUPLICATE,   // same time, other value: 400
+    INTAKE_OUT_OF_ORDER,
+    INTAKE_TOO_OLD,
+    INTAKE_TOO_NEW,
+    INTAKE_REPLICA, // of the HA replica that is not listened to: 202, not an error
+    INTAKE_REASONS,
+};
+
+// A refusal that the protocol itself finds: n samples, lines or points. text is copied; the first stays.
+void intake_refuse(struct intake_batch *b, enum intake_reason why, uint64_t n, struct str text);
+
+struct intake_result {
+    int status;      // 200: all is stored; 202, 400, 429, 503: of the first reason that has a count
+    struct str text; // of that reason
+    int retry_after_s;                                 // > 0: for a Retry-After header
+    uint64_t samples, histograms, exemplars, metadata; // stored
+    uint64_t series_added;
+    uint64_t refused[INTAKE_REASONS];
+    struct str reason_text[INTAKE_REASONS]; // of the first refusal of the kind
+    const uint8_t *row_status;              // enum append_status of each of the rows, in order
+    size_t rows;
+};
+
+/*
+ * Stores the batch: acknowledged means the log has it. Good rows are stored beside refused ones,
+ * except when there is not room for all (INTAKE_UNAVAILABLE, INTAKE_RATE): then none is.
+ * Once per batch; at most a million rows: who streams begins a new batch every 50,000 or so. The result's texts and rows live until intake_end().
+ */
+void intake_commit(struct intake_batch *b, struct intake_result *out);
