@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "app/export_command.h"
 #include "app/serve.h"
 #include "app/tools.h"
 
@@ -13,6 +14,16 @@ static const char *base_name(const char *path)
     return slash ? slash + 1 : path;
 }
 
+// Called by its old name, an exporter sees that name without its folder.
+static int run_exporter(int argc, char **argv)
+{
+    char *slash = strrchr(argv[0], '/');
+
+    if (slash)
+        argv[0] = slash + 1;
+    return export_command(argc, argv);
+}
+
 int main(int argc, char **argv)
 {
     const char *name = argc ? base_name(argv[0]) : "vigie";
@@ -21,6 +32,10 @@ int main(int argc, char **argv)
         return serve_main(argc, argv, true);
     if (strcmp(name, "promtool") == 0)
         return tools_promtool(argc, argv);
+    if (export_command_is(name))
+        return run_exporter(argc, argv);
+    if (argc > 1 && strcmp(argv[1], "export") == 0)
+        return export_command(argc - 2, argv + 2);
     if (argc > 1 && argv[1][0] != '-')
         return tools_main(argc, argv);
     return serve_main(argc, argv, false);

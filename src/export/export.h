@@ -17,6 +17,7 @@
 #include "base/buf.h"
 #include "base/time.h"
 #include "codec/expo.h"
+#include "export/exporter.h"
 
 struct export_node;
 
@@ -49,6 +50,10 @@ MUST_CHECK bool export_node_open(struct export_node **out, const struct export_n
                                  struct err *e);
 void export_node_close(struct export_node *n);
 OWN_DEFINE(struct export_node *, export_node_close)
+
+// The same behind exporter.h: ?collect[]= and ?exclude[]= of /metrics, from any thread.
+MUST_CHECK bool export_node_exporter(struct exporter **out, const struct export_node_options *o,
+                                     struct err *e);
 
 // What one scrape wants; a zero struct means everything that is enabled.
 struct export_select {
