@@ -29,8 +29,8 @@ void prom_engine_init(struct prom_face *f)
 
     for (size_t i = 0; i < ARRAY_LEN(slices); i++)
         f->query_seconds[slices[i].at] = metric_child(family, &slices[i].name);
-    f->query_running = metric_plain("prometheus_engine_queries", "Queries that are running.",
-                                    METRIC_GAUGE);
+    f->query_running = metric_plain("prometheus_engine_queries",
+                                    "Queries that are running or waiting.", METRIC_GAUGE);
     metric_set(metric_plain("prometheus_engine_queries_concurrent_max",
                             "How many queries may run at once.", METRIC_GAUGE),
                f->o.query_concurrency);

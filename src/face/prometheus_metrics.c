@@ -105,10 +105,19 @@ static void set(const char *name, const char *help, double v)
 
 void prom_metrics_init(struct prom_face *f)
 {
+    static const char *const build[] = { "branch",   "goarch", "goos",   "goversion",
+                                         "revision", "tags",   "version" };
     static const char *const code[] = { "code" };
+    const struct str values[] = { STR(""), STR("none"),  STR("linux"),     STR("none"),
+                                  STR(""), STR("vigie"), STR(PROM_VERSION) };
     struct stat_reader *readers = arena_array(&f->arena, ARRAY_LEN(stat_metrics),
                                               struct stat_reader);
 
+    static_assert(ARRAY_LEN(build) == ARRAY_LEN(values), "one value each");
+    metric_set(metric_child(metric_family("prometheus_build_info", "What this server is.",
+                                          METRIC_GAUGE, build, ARRAY_LEN(build)),
+                            values),
+               1);
     f->scrapes = metric_family("promhttp_metric_handler_requests_total",
                                "Scrapes by HTTP status code.", METRIC_COUNTER, code, 1);
     if (!f->o.metrics)
