@@ -74,9 +74,7 @@ build_ui() {
   local stamp=$TOP/ui/node_modules/.vigie-stamp
   if [ ! -f "$stamp" ] || [ "$TOP/ui/package-lock.json" -nt "$stamp" ]; then
     say "installing the UI's npm packages"
-    # npm 11 refuses lock files that lack the optional packages of other platforms: install then follows the
-    # exact versions of package.json and the lock.
-    (cd "$TOP/ui" && { npm ci --no-audit --no-fund || npm install --no-audit --no-fund --no-save; } >"$BUILD/npm.log" 2>&1) ||
+    (cd "$TOP/ui" && npm ci --no-audit --no-fund >"$BUILD/npm.log" 2>&1) ||
       { tail -20 "$BUILD/npm.log" >&2; die "installing the npm packages failed (whole log: $BUILD/npm.log)"; }
     touch "$stamp"
   fi
