@@ -4,6 +4,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 #include "base/bytes.h"
+#include "base/hot.h"
 #include "metrics/chunk.h"
 
 enum chunk_mode {
@@ -136,11 +137,3 @@ bool chunk_decode_doubles(const struct chunk_desc *d, const uint8_t *rest, size_
 // The `first` column: small numbers for small or round values.
 uint64_t chunk_first_pack(uint8_t domain, uint64_t first);
 uint64_t chunk_first_unpack(uint8_t domain, uint64_t stored);
-
-// Loops worth a second compilation for wider vectors; the default one runs anywhere.
-#if defined(__x86_64__) && defined(__OPTIMIZE__) && !defined(__SANITIZE_ADDRESS__) && \
-    !defined(__SANITIZE_THREAD__) && !defined(__clang__)
-#define HOT_CLONES __attribute__((target_clones("arch=x86-64-v3", "default")))
-#else
-#define HOT_CLONES
-#endif

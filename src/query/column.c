@@ -17,6 +17,24 @@ struct column column_new(struct arena *a, size_t n)
     };
 }
 
+bool column_run(const uint64_t *has, size_t n, size_t *at, size_t *end)
+{
+    struct column c = { .has = (uint64_t *)(uintptr_t)has, .n = n };
+    size_t i = column_next(&c, *end), j = i;
+
+    *at = i;
+    while (j < n) {
+        uint64_t clear = ~(has[j / 64] >> (j % 64)); // bits shifted in count as clear
+        size_t ones = clear ? (size_t)__builtin_ctzll(clear) : 64, room = 64 - j % 64;
+
+        j += MIN(ones, room);
+        if (ones < room)
+            break;
+    }
+    *end = MIN(j, n);
+    return i < n;
+}
+
 void column_clear(struct column *c)
 {
     memset(c->has, 0, column_words(c->n) * sizeof *c->has);

@@ -66,6 +66,12 @@ static inline size_t column_next(const struct column *c, size_t i)
 #define FOR_STEPS(i, c) \
     for (size_t i = column_next((c), 0); i < (c)->n; i = column_next((c), i + 1))
 
+/*
+ * Visits runs of steps [at, end) that are all in a bitmap of n bits:
+ * for (size_t at, end = 0; column_run(has, n, &at, &end);) …
+ */
+bool column_run(const uint64_t *has, size_t n, size_t *at, size_t *end);
+
 struct column column_new(struct arena *a, size_t n);       // all absent, floats
 void column_clear(struct column *c);                       // all absent; keeps the histogram array
 void column_want_hists(struct arena *a, struct column *c); // makes c->hist an array

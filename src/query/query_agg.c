@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "model/histogram_ops.h"
+#include "query/query_loops.h"
 #include "query/query_priv.h"
 
 struct hist_cell {         // histograms of one group at one step
@@ -235,26 +236,28 @@ static void fold_with_hists(struct agg *o, struct group *g, struct column *c, st
     }
 }
 
-// The sums of dense columns: what dashboards ask for most.
-static void fold_sum_dense(struct group *g, const struct column *c)
+// Steps that the group has are added, the others become the first of their step.
+static void fold_sum_words(struct group *g, const struct column *c, double *count)
 {
-    double *sum = g->v, *comp = g->c;
+    for (size_t w = 0; w < column_words(c->n); w++) {
+        uint64_t new = c->has[w] & ~g->seen[w], both = c->has[w] & g->seen[w];
 
-    for (size_t i = 0; i < c->n; i++) {
-        double x = c->v[i], s = sum[i], t = s + x;
-        double big = fabs(s) >= fabs(x) ? s : x, small = fabs(s) >= fabs(x) ? x : s;
-        double lost = comp[i] + ((big - t) + small);
-
-        comp[i] = isinf(t) ? 0 : lost;
-        sum[i] = t;
+        for (size_t at, end = 0; both && column_run(&both, 64, &at, &end);)
+            loop_add(g->v + w * 64 + at, g->c + w * 64 + at, c->v + w * 64 + at, end - at);
+        for (size_t at, end = 0; new &&column_run(&new, 64, &at, &end);)
+            memcpy(g->v + w * 64 + at, c->v + w * 64 + at, (end - at) * sizeof *g->v);
+        for (size_t at, end = 0; count && c->has[w] && column_run(&c->has[w], 64, &at, &end);)
+            for (size_t i = at; i < end; i++)
+                count[w * 64 + i]++;
+        g->seen[w] |= new;
     }
 }
 
-static bool group_is_dense(const struct group *g, size_t n)
+// A mean must watch its sum; one that may overflow goes step by step.
+static bool avg_may_overflow(const struct group *g, const struct column *c)
 {
-    struct column seen = { .has = g->seen, .n = n };
-
-    return column_is_full(&seen);
+    return g->incremental || loop_any_beyond(g->v, c->n, 0x1p1000) ||
+           loop_any_beyond(c->v, c->n, 0x1p1000);
 }
 
 static bool keep_column(struct agg *o, struct group *g, struct column *c, struct err *e)
@@ -315,9 +318,10 @@ static bool agg_push(void *ctx, const struct flow_series *s, struct column *c, s
         return keep_column(o, g, c, e);
     if (c->hist)
         fold_with_hists(o, g, c, s->labels);
-    else if (o->fn == AGG_SUM && !g->cell && c->n > 8 && column_is_full(c) &&
-             group_is_dense(g, c->n))
-        fold_sum_dense(g, c);
+    else if (o->fn == AGG_SUM)
+        fold_sum_words(g, c, NULL);
+    else if (o->fn == AGG_AVG && !avg_may_overflow(g, c))
+        fold_sum_words(g, c, g->n);
     else
         FOR_STEPS(i, c)
     fold_floats(o, g, c, i);

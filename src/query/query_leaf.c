@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "model/histogram_ops.h"
+#include "query/query_loops.h"
 #include "query/query_priv.h"
 
 /* ---- scans ---- */
@@ -103,15 +104,6 @@ static struct split split_copy(struct arena *a, const struct series_samples *s, 
     return x;
 }
 
-static bool has_stale(const struct series_samples *s)
-{
-    uint64_t any = 0;
-
-    for (size_t i = 0; i < s->n; i++)
-        any |= double_bits(s->value[i]) == SAMPLE_STALE_BITS;
-    return any;
-}
-
 static bool split_visit(void *ctx, uint32_t pos, const struct series_samples *s, struct err *e)
 {
     struct splitter *k = ctx;
@@ -122,7 +114,9 @@ static bool split_visit(void *ctx, uint32_t pos, const struct series_samples *s,
 
     if (!query_account(q, s->n, e))
         return false;
-    if (s->hist || has_stale(s))
+    if (s->start_ms && !loop_any_nonzero(s->start_ms, s->n))
+        x.fs = NULL; // none is known
+    if (s->hist || loop_any_stale(s->value, s->n))
         x = split_copy(q->scratch, s, k->stats);
     bool ok = x.fn + x.hn == 0 || k->to.push(k->to.ctx, &fs, &x, e);
     arena_release(q->scratch, mark);

@@ -57,8 +57,6 @@ static void window_move(struct window *w, size_t step)
     const struct split *x = w->x;
     int64_t lookback = o->q->lookback_ms;
 
-    w->step = step;
-    w->t_ms = grid_time(&o->op.grid, step);
     w->hi_ms = (o->fixed ? o->fixed_ms : w->t_ms) - o->offset_ms;
     w->lo_ms = w->hi_ms - o->range_ms;
     int64_t lo = o->anchored || o->smoothed ? w->lo_ms - lookback : w->lo_ms;
@@ -129,7 +127,24 @@ static void window_note_counter(const struct window_op *o, struct labels ls)
     query_note(q, NOTE_INFO, o->at, "%.*s", STRF(buf_view(&b)));
 }
 
-static bool window_steps(struct window *w, window_fn fn, struct column *c, bool *floats)
+// Bounds and samples of a step, from the plan if there is one.
+static void window_go(struct window *w, const struct window_plan *p, size_t step)
+{
+    const struct window_op *o = w->o;
+
+    w->step = step;
+    w->t_ms = grid_time(&o->op.grid, step);
+    if (p) {
+        w->hi_ms = w->t_ms - o->offset_ms;
+        w->lo_ms = w->hi_ms - o->range_ms;
+        window_plan_at(p, step, &w->f0, &w->f1);
+    } else if (!o->fixed || step == 0) {
+        window_move(w, step);
+    }
+}
+
+static bool window_steps(struct window *w, const struct window_plan *p, window_fn fn,
+                         struct column *c, bool *floats)
 {
     struct window_op *o = w->o;
 
@@ -137,15 +152,13 @@ static bool window_steps(struct window *w, window_fn fn, struct column *c, bool 
         struct window_value out = { 0 };
         size_t f_seen = w->f1, h_seen = w->h1;
 
-        if (!o->fixed || i == 0)
-            window_move(w, i);
-        w->step = i;
-        w->t_ms = grid_time(&o->op.grid, i);
+        window_go(w, p, i);
         if (w->f0 == w->f1 && w->h0 == w->h1) {
             w->weight = 0;
             continue;
         }
-        window_tally(w, f_seen, h_seen);
+        if (!p)
+            window_tally(w, f_seen, h_seen);
         if (!fn(w, &out)) {
             if (o->failed)
                 return false;
@@ -191,13 +204,24 @@ static bool window_push(void *ctx, const struct flow_series *s, const struct spl
         return query_fail(q, e, ERR_LIMIT, "too many samples in one series");
     out.drop_name |= o->fn != FN_last_over_time && o->fn != FN_first_over_time;
     c.hist = NULL;
-    memset(o->hists, 0, c.n * sizeof *o->hists);
+    if (x->hn)
+        memset(o->hists, 0, c.n * sizeof *o->hists);
     column_clear(&c);
     if (!query_hold(q, (int64_t)(x->fn + x->hn), e))
         return false;
-    window_prepare(&w);
-    if (!window_steps(&w, window_fn_of(o->fn), &c, &floats))
-        return query_fail_str(q, e, ERR_CONFLICT, q->error);
+    struct window_plan *p = window_plan_of(o, x);
+    window_fn fn = window_fn_of(o->fn);
+    if (p && window_column(&w, p, fn, &c)) {
+        floats = !column_is_empty(&c);
+    } else {
+        window_prepare(&w);
+        if (!window_steps(&w, p, fn, &c, &floats))
+            return query_fail_str(q, e, ERR_CONFLICT, q->error);
+    }
+    if (p) {
+        window_plan_tally(o, p);
+        w.weight = window_plan_last(p);
+    }
     query_release(q, (int64_t)(x->fn + x->hn));
     o->held += column_samples(&c);
     o->op.held_peak = MAX(o->op.held_peak, o->held + w.weight);

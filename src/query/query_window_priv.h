@@ -25,6 +25,7 @@ struct window_op {
     struct column column;
     const struct histogram **hists;
     struct tally *tally;
+    struct window_plan *plan; // of the series before; NULL: none yet
     bool from_subquery;
     int64_t held; // samples made so far, for held_peak
     bool failed;  // a step function found an error: e_text is in the query
@@ -65,6 +66,21 @@ static inline size_t window_hists(const struct window *w)
 {
     return w->h1 - w->h0;
 }
+
+/*
+ * Windows that series with equal times share (query_window_plan.c). NULL: these have none. Good
+ * until asked for the next series.
+ */
+struct window_plan *window_plan_of(struct window_op *o, const struct split *x);
+// The samples of a step; false: none.
+bool window_plan_at(const struct window_plan *p, size_t step, size_t *from, size_t *to);
+void window_plan_tally(struct window_op *o, const struct window_plan *p); // counts one series
+int64_t window_plan_last(const struct window_plan *p); // samples of the last step
+// All steps at once; false: not for this function, go step by step.
+bool window_column(struct window *w, struct window_plan *p, window_fn step_fn, struct column *c);
+
+// Narrows the marks to those behind sample `from` and before `to`. Both only grow.
+void marks_move(struct marks *m, size_t from, size_t to);
 
 // Rates and counts of events (query_window_rate.c).
 bool window_rate(struct window *w, struct window_value *out);    // rate, increase, delta

@@ -35,8 +35,7 @@ static void mark_add(struct marks *m, struct arena *a, size_t room, size_t at)
     m->at[m->n++] = (uint32_t)at;
 }
 
-// Narrows the marks to those behind sample `from` and before `to`. Both only grow.
-static void marks_move(struct marks *m, size_t from, size_t to)
+void marks_move(struct marks *m, size_t from, size_t to)
 {
     while (m->lo < m->n && m->at[m->lo] <= from)
         m->lo++;
