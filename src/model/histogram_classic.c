@@ -54,6 +54,8 @@ static bool is_almost_equal(double a, double b)
         return true;
     if (a == b)
         return true;
+    if (diff > 4 * SMALL_DELTA * sum && sum >= DBL_MIN && diff <= DBL_MAX)
+        return false; // far apart, as nearly always: no division
     if (a == 0 || b == 0 || sum < DBL_MIN)
         return diff < SMALL_DELTA * DBL_MIN;
     return diff / MIN(sum, DBL_MAX) < SMALL_DELTA;

@@ -209,6 +209,13 @@ static void collect_points(struct collector *k, const struct column *c, struct q
     hists += c->hist[i] != NULL;
     s->floats = arena_raw(a, MAX(n - hists, (size_t)1) * sizeof *s->floats);
     s->hists = hists ? arena_raw(a, hists * sizeof *s->hists) : NULL;
+    if (!hists) {
+        for (size_t at, end = 0; column_run(c->has, c->n, &at, &end);)
+            for (size_t i = at; i < end; i++)
+                s->floats[s->float_count++] = (struct query_point){ grid_time(k->grid, i),
+                                                                    c->v[i] };
+        return;
+    }
     FOR_STEPS(i, c)
     {
         int64_t t = grid_time(k->grid, i);

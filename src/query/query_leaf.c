@@ -189,6 +189,15 @@ bool leaf_range_run(struct query *q, const struct promql_node *n, int64_t t_ms,
 
 enum leaf_mode { LEAF_VALUE, LEAF_TIME, LEAF_START, LEAF_INFO };
 
+struct leaf_plan { // which sample each step sees: the same for series with the same times
+    int64_t *t;
+    size_t n, cap;
+    uint32_t *at; // per step that sees one
+    uint64_t *has;
+    int64_t count; // of steps that see one
+    bool set;
+};
+
 struct leaf {
     struct op op;
     enum leaf_mode mode;
@@ -198,6 +207,7 @@ struct leaf {
     struct column column;
     const struct histogram **hists; // room for the column's
     bool stats;
+    struct leaf_plan plan;
 };
 
 // Time that step i looks at.
@@ -246,25 +256,86 @@ static void leaf_put(struct leaf *o, const struct series_samples *s, size_t step
     tally_add(o->q->tally, step, weight, weight);
 }
 
+static void leaf_plan_make(struct leaf *o, const struct series_samples *s)
+{
+    struct leaf_plan *p = &o->plan;
+    size_t steps = o->column.n, j = 0;
+
+    if (p->set && p->n == s->n && memcmp(p->t, s->t_ms, s->n * sizeof *p->t) == 0)
+        return;
+    if (s->n > p->cap) {
+        p->cap = s->n + s->n / 2;
+        p->t = arena_array(o->q->keep, p->cap, int64_t);
+    }
+    memcpy(p->t, s->t_ms, s->n * sizeof *p->t);
+    memset(p->has, 0, column_words(steps) * sizeof *p->has);
+    p->n = s->n;
+    p->set = true;
+    p->count = 0;
+    for (size_t i = 0; i < steps; i++) {
+        int64_t ref = leaf_ref(o, i);
+
+        while (j < s->n && s->t_ms[j] <= ref)
+            j++;
+        if (!j || s->t_ms[j - 1] <= ref - o->q->lookback_ms)
+            continue;
+        p->at[i] = (uint32_t)(j - 1);
+        p->has[i / 64] |= UINT64_C(1) << (i % 64);
+        p->count++;
+    }
+}
+
+// Floats without stale markers: what each step sees is known from the times.
+static bool leaf_column(struct leaf *o, const struct series_samples *s)
+{
+    struct column *c = &o->column;
+    struct leaf_plan *p = &o->plan;
+    struct tally *t = o->q->tally;
+
+    if (s->hist || o->mode != LEAF_VALUE || s->n >= UINT32_MAX || loop_any_stale(s->value, s->n))
+        return false;
+    leaf_plan_make(o, s);
+    memcpy(c->has, p->has, column_words(c->n) * sizeof *c->has);
+    for (size_t at, end = 0; column_run(p->has, c->n, &at, &end);)
+        for (size_t i = at; i < end; i++)
+            c->v[i] = s->value[p->at[i]];
+    if (t->total_step || t->read_step)
+        FOR_STEPS(i, c)
+    tally_add(t, i, 1, 1);
+    else
+    {
+        t->total += p->count;
+        t->read += p->count;
+    }
+    return true;
+}
+
+static void leaf_steps(struct leaf *o, const struct series_samples *s)
+{
+    size_t j = 0;
+
+    column_clear(&o->column);
+    for (size_t i = 0; i < o->column.n; i++) {
+        int64_t ref = leaf_ref(o, i);
+
+        while (j < s->n && s->t_ms[j] <= ref)
+            j++;
+        if (j && s->t_ms[j - 1] > ref - o->q->lookback_ms)
+            leaf_put(o, s, i, j - 1);
+    }
+}
+
 static bool leaf_push(void *ctx, uint32_t pos, const struct series_samples *s, struct err *e)
 {
     struct leaf *o = ctx;
     struct query *q = o->q;
     struct flow_series fs = leaf_series(&o->set.v[pos]);
     struct arena_mark mark = arena_mark(q->scratch);
-    size_t j = 0;
 
     fs.drop_name = o->mode == LEAF_TIME || o->mode == LEAF_START;
-    column_clear(&o->column);
     o->column.hist = NULL;
-    for (size_t i = 0; i < o->column.n; i++) {
-        int64_t ref = leaf_ref(o, i);
-
-        while (j < s->n && s->t_ms[j] <= ref)
-            j++;
-        if (j && s->t_ms[j - 1] > ref - q->lookback_ms)
-            leaf_put(o, s, i, j - 1);
-    }
+    if (!leaf_column(o, s))
+        leaf_steps(o, s);
     struct column c = o->column; // the receiver may take its histogram array away
     bool ok = query_account(q, s->n + c.n, e) &&
               (column_is_empty(&c) || o->to.push(o->to.ctx, &fs, &c, e));
@@ -282,6 +353,8 @@ static bool leaf_run(struct op *op, struct query *q, struct flow to, struct err 
     o->column = column_new(q->keep, op->grid.n);
     o->hists = arena_array(q->keep, op->grid.n, const struct histogram *);
     o->stats = leaf_wants_stats(q, op->node);
+    o->plan.at = arena_array(q->keep, op->grid.n, uint32_t);
+    o->plan.has = arena_array(q->keep, column_words(op->grid.n) + 1, uint64_t);
     s.min_ms = leaf_ref(o, 0) - q->lookback_ms + !o->stats; // the one before tells of resets
     s.max_ms = leaf_ref(o, op->grid.n - 1);
     if (!query_select(q, op->node, s.min_ms, s.max_ms, &o->set, e))

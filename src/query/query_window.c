@@ -185,7 +185,9 @@ static void window_prepare(struct window *w)
         window_prepare_changes(w);
     else if (o->fn == FN_min_over_time || o->fn == FN_max_over_time)
         w->queue = arena_raw(a, (w->x->fn + 1) * sizeof *w->queue);
-    else if (o->fn == FN_quantile_over_time || o->fn == FN_mad_over_time)
+    else if (o->fn == FN_quantile_over_time)
+        w->order = arena_raw(a, (w->x->fn + 1) * sizeof *w->order);
+    else if (o->fn == FN_mad_over_time)
         w->values = arena_raw(a, (w->x->fn + 1) * sizeof *w->values);
 }
 

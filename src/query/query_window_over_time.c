@@ -4,6 +4,8 @@
  * Sums are Neumaier's, in order of time; see sum_add(). Bits follow Prometheus 3.15.
  */
 // SPDX-License-Identifier: Apache-2.0
+#include <string.h>
+
 #include "query/query_window_priv.h"
 
 static const double *values(const struct window *w)
@@ -288,18 +290,97 @@ static bool over_variance(struct window *w, struct window_value *out)
     return true;
 }
 
+/*
+ * The values of the window in order, kept from step to step: as integers that compare as the
+ * values do, NaN first. A step takes out what left and puts in what came.
+ */
+static int64_t order_key(double v)
+{
+    int64_t bits = (int64_t)double_bits(v);
+
+    if (isnan(v))
+        return INT64_MIN;
+    return bits < 0 ? bits ^ INT64_MAX : bits;
+}
+
+static double order_value(int64_t key)
+{
+    if (key == INT64_MIN)
+        return NAN;
+    return double_from_bits((uint64_t)(key < 0 ? key ^ INT64_MAX : key));
+}
+
+// First place whose key is not below.
+static size_t order_find(const int64_t *v, size_t n, int64_t key)
+{
+    size_t at = 0;
+
+    for (size_t half; n > 1; n -= half) {
+        half = n / 2;
+        at += v[at + half - 1] < key ? half : 0;
+    }
+    return at + (n && v[at] < key);
+}
+
+static void order_del(struct window *w, int64_t key)
+{
+    size_t at = order_find(w->order, w->order_n, key);
+
+    assert(at < w->order_n && w->order[at] == key);
+    w->order_n--;
+    memmove(w->order + at, w->order + at + 1, (w->order_n - at) * sizeof *w->order);
+}
+
+static void order_put(struct window *w, int64_t key)
+{
+    size_t at = order_find(w->order, w->order_n, key);
+
+    memmove(w->order + at + 1, w->order + at, (w->order_n - at) * sizeof *w->order);
+    w->order[at] = key;
+    w->order_n++;
+}
+
+static void order_move(struct window *w)
+{
+    const double *v = w->x->fv;
+
+    if (w->order_to <= w->f0) { // nothing in common
+        w->order_n = 0;
+        w->order_from = w->order_to = w->f0;
+    }
+    for (; w->order_from < w->f0; w->order_from++)
+        order_del(w, order_key(v[w->order_from]));
+    for (; w->order_to < w->f1; w->order_to++)
+        order_put(w, order_key(v[w->order_to]));
+}
+
+// quantile_of() of values in order.
+static double order_quantile(const struct window *w, double q)
+{
+    if (isnan(q))
+        return NAN;
+    if (q < 0)
+        return -INFINITY;
+    if (q > 1)
+        return INFINITY;
+    double rank = q * (double)(w->order_n - 1), low = fmax(0, floor(rank));
+    size_t i = (size_t)low, j = MIN(w->order_n - 1, i + 1);
+    double weight = rank - floor(rank);
+
+    return order_value(w->order[i]) * (1 - weight) + order_value(w->order[j]) * weight;
+}
+
 static bool over_quantile(struct window *w, struct window_value *out)
 {
     double q = w->o->args[0][w->step];
-    size_t n = window_floats(w);
 
-    if (!n)
+    if (!window_floats(w))
         return false;
     if (isnan(q) || q < 0 || q > 1)
         note_bad_quantile(w->o->q, q, w->o->at);
     ignore_hists(w);
-    memcpy(w->values, values(w), n * sizeof *w->values);
-    out->v = quantile_of(q, w->values, n);
+    order_move(w);
+    out->v = order_quantile(w, q);
     return true;
 }
 

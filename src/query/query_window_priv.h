@@ -47,6 +47,8 @@ struct window {
     uint32_t *queue; // of minima or maxima
     size_t queue_from, queue_to, queue_next;
     double *values; // room for one window's values
+    int64_t *order; // keys of the samples [order_from, order_to), in order
+    size_t order_n, order_from, order_to;
     int64_t weight; // of the step's samples
 };
 
