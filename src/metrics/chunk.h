@@ -75,4 +75,6 @@ uint64_t block_reader_link(const struct block_reader *r, size_t chunk); // of CH
  * hold anything. A chunk may be decoded any number of times.
  */
 MUST_CHECK bool block_reader_doubles(struct block_reader *r, size_t chunk, double *out);
+// Cheap; false: no value of the chunk is NaN, nor has to be decoded to know that.
+bool block_reader_may_be_nan(const struct block_reader *r, size_t chunk);
 MUST_CHECK bool block_reader_ints(struct block_reader *r, size_t chunk, int64_t *out);

@@ -786,6 +786,17 @@ bool block_reader_doubles(struct block_reader *r, size_t chunk, double *out)
     return chunk_decode_doubles(&d, r->payload + offset, bytes, r->k + h->value_first, out);
 }
 
+bool block_reader_may_be_nan(const struct block_reader *r, size_t chunk)
+{
+    const struct chunk_head *h = &r->head[chunk];
+    unsigned domain = form_domain(h->form);
+
+    assert(chunk < r->chunks);
+    if (domain == DOMAIN_BITS || domain == DOMAIN_SPECIAL)
+        return true;
+    return form_has_payload(h->form) && r->slot[h->slot].exceptions > 0;
+}
+
 bool block_reader_ints(struct block_reader *r, size_t chunk, int64_t *out)
 {
     const struct chunk_head *h = &r->head[chunk];

@@ -115,6 +115,7 @@ struct metric_part_cursor;
 
 enum metric_part_read_flags {
     METRIC_PART_START = 1, // fill start_ms where known
+    METRIC_PART_TIMES = 4, // values that are no NaN may come as 0
     METRIC_PART_ONCE = 2,  // do not leave pages in the cache: merges, exports
 };
 

@@ -122,9 +122,11 @@ static bool append_values(struct metric_part_cursor *c, const struct row_slice *
     double v[CHUNK_VALUES_MAX], *to = out->value + out->n;
     size_t rows = s->to - s->from;
 
-    if (!block_reader_doubles(w->reader, w->chunk, rows == s->n ? to : v))
+    if ((c->flags & METRIC_PART_TIMES) && !block_reader_may_be_nan(w->reader, w->chunk))
+        memset(to, 0, rows * sizeof *to);
+    else if (!block_reader_doubles(w->reader, w->chunk, rows == s->n ? to : v))
         return chunk_walk_corrupt(w, "damaged chunk", e);
-    if (rows != s->n)
+    else if (rows != s->n)
         memcpy(to, v + s->from, rows * sizeof *v);
     if (out->has_hist)
         memset(out->hist + out->n, 0, rows * sizeof *out->hist);

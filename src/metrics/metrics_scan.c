@@ -118,6 +118,8 @@ static bool read_parts(struct scan *c, struct scan_span *ss, uint32_t id, uint32
                        struct sample_columns *out, struct err *e)
 {
     const struct span_view *rows = ss->vs->rows;
+    unsigned flags = (c->q->need_start ? METRIC_PART_START : 0) |
+                     (c->q->times_only ? METRIC_PART_TIMES : 0);
     struct err why = { 0 };
 
     for (size_t i = 0; i < rows->part_count; i++) {
@@ -128,7 +130,7 @@ static bool read_parts(struct scan *c, struct scan_span *ss, uint32_t id, uint32
             continue;
         if (!ss->cursor[i])
             ss->cursor[i] = metric_part_cursor_new(rows->parts[i].part,
-                                                   c->q->need_start ? METRIC_PART_START : 0);
+flags);
         if (metric_part_read(ss->cursor[i], id, ss->min_ms, ss->max_ms, out, &why))
             continue;
         if (why.kind != ERR_CORRUPT) {

@@ -39,6 +39,7 @@ struct scan_query {
     size_t pick_count;
     int64_t min_ms, max_ms; // samples with min_ms <= t <= max_ms
     bool need_start;        // fill start_ms where known
+    bool times_only;        // values that are no NaN may come as 0
 };
 
 /*

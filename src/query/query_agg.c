@@ -236,21 +236,50 @@ static void fold_with_hists(struct agg *o, struct group *g, struct column *c, st
     }
 }
 
-// Steps that the group has are added, the others become the first of their step.
-static void fold_sum_words(struct group *g, const struct column *c, double *count)
+// Folds x into steps that the group has.
+static void fold_run(struct agg *o, struct group *g, const double *x, size_t at, size_t n)
 {
+    switch (o->fn) {
+    case AGG_SUM:
+    case AGG_AVG:
+        loop_add(g->v + at, g->c + at, x, n);
+        break;
+    case AGG_MIN:
+        loop_min(g->v + at, x, n);
+        break;
+    case AGG_MAX:
+        loop_max(g->v + at, x, n);
+        break;
+    default:
+        break;
+    }
+}
+
+// Steps that the group has are folded into, the others become the first of their step.
+static void fold_words(struct agg *o, struct group *g, const struct column *c)
+{
+    double *count = o->fn == AGG_COUNT ? g->v : o->fn == AGG_AVG ? g->n : NULL;
+
     for (size_t w = 0; w < column_words(c->n); w++) {
         uint64_t new = c->has[w] & ~g->seen[w], both = c->has[w] & g->seen[w];
+        const double *x = c->v + w * 64;
 
-        for (size_t at, end = 0; both && column_run(&both, 64, &at, &end);)
-            loop_add(g->v + w * 64 + at, g->c + w * 64 + at, c->v + w * 64 + at, end - at);
-        for (size_t at, end = 0; new &&column_run(&new, 64, &at, &end);)
-            memcpy(g->v + w * 64 + at, c->v + w * 64 + at, (end - at) * sizeof *g->v);
         for (size_t at, end = 0; count && c->has[w] && column_run(&c->has[w], 64, &at, &end);)
             for (size_t i = at; i < end; i++)
                 count[w * 64 + i]++;
         g->seen[w] |= new;
+        if (o->fn == AGG_COUNT || o->fn == AGG_GROUP)
+            continue;
+        for (size_t at, end = 0; both && column_run(&both, 64, &at, &end);)
+            fold_run(o, g, x + at, w * 64 + at, end - at);
+        for (size_t at, end = 0; new &&column_run(&new, 64, &at, &end);)
+            memcpy(g->v + w * 64 + at, x + at, (end - at) * sizeof *g->v);
     }
+}
+
+static bool is_variance(enum promql_agg fn)
+{
+    return fn == AGG_STDDEV || fn == AGG_STDVAR;
 }
 
 // A mean must watch its sum; one that may overflow goes step by step.
@@ -318,10 +347,8 @@ static bool agg_push(void *ctx, const struct flow_series *s, struct column *c, s
         return keep_column(o, g, c, e);
     if (c->hist)
         fold_with_hists(o, g, c, s->labels);
-    else if (o->fn == AGG_SUM)
-        fold_sum_words(g, c, NULL);
-    else if (o->fn == AGG_AVG && !avg_may_overflow(g, c))
-        fold_sum_words(g, c, g->n);
+    else if (o->fn == AGG_AVG ? !avg_may_overflow(g, c) : !is_variance(o->fn))
+        fold_words(o, g, c);
     else
         FOR_STEPS(i, c)
     fold_floats(o, g, c, i);
@@ -450,6 +477,8 @@ struct op *agg_new(struct query *q, const struct promql_node *n, struct grid g, 
     if (n->aggregate.param && !scalar_eval(q, n->aggregate.param, g, &o->param, e))
         return NULL;
     o->op.distinct = o->without || names_has_metadata(&o->by) ? DISTINCT_NO : DISTINCT_YES;
+    if (o->fn == AGG_COUNT || o->fn == AGG_GROUP)
+        plan_presence_only(q, n->aggregate.expr);
     o->from = plan_vector(q, n->aggregate.expr, g, e);
     return o->from ? &o->op : NULL;
 }

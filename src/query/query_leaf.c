@@ -128,7 +128,9 @@ bool leaf_scan(struct query *q, const struct promql_node *selector, struct leaf_
 {
     struct series_set set;
     struct splitter k = { q, &set, to, leaf_wants_stats(q, selector) };
-    struct scan_query s = { .max_ms = span.hi_ms, .need_start = span.starts };
+    struct scan_query s = { .max_ms = span.hi_ms,
+                            .need_start = span.starts,
+                            .times_only = plan_is_presence_only(q, selector) };
 
     s.min_ms = span.lo_ms - k.stats; // the one before tells of resets
     if (!query_select(q, selector, s.min_ms, span.hi_ms, &set, e))
@@ -346,7 +348,9 @@ static bool leaf_push(void *ctx, uint32_t pos, const struct series_samples *s, s
 static bool leaf_run(struct op *op, struct query *q, struct flow to, struct err *e)
 {
     struct leaf *o = (struct leaf *)op;
-    struct scan_query s = { .need_start = o->mode == LEAF_START };
+    struct scan_query s = { .need_start = o->mode == LEAF_START,
+                            .times_only = o->mode != LEAF_VALUE ||
+                                          plan_is_presence_only(q, op->node) };
 
     o->q = q;
     o->to = to;

@@ -123,6 +123,20 @@ void loop_add(double *restrict sum, double *restrict comp, const double *restric
         add_one(x[i], &sum[i], &comp[i]);
 }
 
+HOT_CLONES
+void loop_min(double *restrict v, const double *restrict x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        v[i] = (v[i] > x[i]) | (v[i] != v[i]) ? x[i] : v[i];
+}
+
+HOT_CLONES
+void loop_max(double *restrict v, const double *restrict x, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        v[i] = (v[i] < x[i]) | (v[i] != v[i]) ? x[i] : v[i];
+}
+
 // Four lanes; GCC splits them where registers are shorter.
 typedef double lanes __attribute__((vector_size(32), aligned(8)));
 typedef int64_t lane_bits __attribute__((vector_size(32), aligned(8)));

@@ -47,5 +47,8 @@ static inline bool loop_is_unsure(const struct loop_rate *r, size_t i)
 // Neumaier's sum of each window, started with the first value; no window is empty.
 void loop_window_sums(const double *v, const uint32_t *from, const uint32_t *to, size_t n,
                       double *sum, double *comp);
+// v[i] becomes the lesser or greater of both; anything replaces a NaN.
+void loop_min(double *v, const double *x, size_t n);
+void loop_max(double *v, const double *x, size_t n);
 // sum[i] += x[i], compensated.
 void loop_add(double *sum, double *comp, const double *x, size_t n);

@@ -133,6 +133,21 @@ void plan_stat_selectors(struct query *q, const struct promql_node *n, bool want
     }
 }
 
+void plan_presence_only(struct query *q, const struct promql_node *n)
+{
+    n = plan_unwrap(n);
+    if (n->kind == PROMQL_SELECTOR && !n->selector.smoothed)
+        *vec_push_in(q->keep, &q->presence_selectors) = n;
+}
+
+bool plan_is_presence_only(const struct query *q, const struct promql_node *selector)
+{
+    for (size_t i = 0; i < q->presence_selectors.n; i++)
+        if (q->presence_selectors.v[i] == selector)
+            return true;
+    return false;
+}
+
 struct grid plan_subquery_grid(const struct query *q, const struct promql_node *sub,
                                const struct grid *outer)
 {

@@ -106,11 +106,12 @@ struct query {
     int64_t samples_now, samples_peak;
     struct tally *tally;
     VEC(struct note) notes;
-    struct key_index *indexes;                      // all made, to free their tables
-    struct meter *meters;                           // with statistics: one per planned operator
-    VEC(struct regex *) regexes;                    // made here, freed at the end
-    VEC(const struct promql_node *) stat_selectors; // only counts and sums of histograms wanted
-    struct str error;                               // whole text of the first failure
+    struct key_index *indexes;                          // all made, to free their tables
+    struct meter *meters;                               // with statistics: one per planned operator
+    VEC(struct regex *) regexes;                        // made here, freed at the end
+    VEC(const struct promql_node *) presence_selectors; // whose values do not matter
+    VEC(const struct promql_node *) stat_selectors;     // only counts and sums of histograms wanted
+    struct str error;                                   // whole text of the first failure
 };
 
 /*
@@ -141,6 +142,9 @@ MUST_CHECK bool scalar_eval(struct query *q, const struct promql_node *n, struct
 double scalar_binop(enum promql_op op, double a, double b);
 struct grid plan_subquery_grid(const struct query *q, const struct promql_node *sub,
                                const struct grid *outer);
+// Notes that of this selector (or anything else, which is fine) only presence matters.
+void plan_presence_only(struct query *q, const struct promql_node *n);
+bool plan_is_presence_only(const struct query *q, const struct promql_node *selector);
 // A child of one step, shown at every step of g.
 struct op *op_once(struct query *q, struct op *child, struct grid g);
 /*

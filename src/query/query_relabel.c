@@ -337,6 +337,7 @@ struct op *absent_new(struct query *q, const struct promql_node *call, struct gr
     struct absent_op *o = arena_new(q->keep, struct absent_op);
 
     o->op = (struct op){ .run = absent_run, .node = call, .grid = g };
+    plan_presence_only(q, call->call.args[0]);
     o->from = plan_vector(q, call->call.args[0], g, e);
     return o->from ? &o->op : NULL;
 }

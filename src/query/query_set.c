@@ -77,6 +77,8 @@ struct op *set_new(struct query *q, const struct promql_node *n, struct grid g, 
     struct set *o = arena_new(q->keep, struct set);
 
     o->fn = n->binary.op;
+    if (o->fn != PROMQL_OR)
+        plan_presence_only(q, n->binary.rhs);
     o->left = plan_vector(q, n->binary.lhs, g, e);
     o->right = o->left ? plan_vector(q, n->binary.rhs, g, e) : NULL;
     if (!o->right)

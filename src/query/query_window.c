@@ -347,6 +347,10 @@ static bool window_run_range(struct window_op *o, struct query *q, struct err *e
         lo -= q->lookback_ms;
     if (o->smoothed)
         hi += q->lookback_ms;
+    if (o->fn == FN_count_over_time || o->fn == FN_present_over_time ||
+        o->fn == FN_absent_over_time || o->fn == FN_ts_of_first_over_time ||
+        o->fn == FN_ts_of_last_over_time)
+        plan_presence_only(q, o->arg->range.selector);
     return leaf_scan(q, o->arg->range.selector,
                      (struct leaf_span){ lo + 1, hi, uses_start(o), &o->op },
                      (struct flow_split){ window_push, o }, e);
