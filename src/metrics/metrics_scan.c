@@ -129,8 +129,7 @@ static bool read_parts(struct scan *c, struct scan_span *ss, uint32_t id, uint32
             info->max_ms < ss->min_ms || info->min_ms > ss->max_ms)
             continue;
         if (!ss->cursor[i])
-            ss->cursor[i] = metric_part_cursor_new(rows->parts[i].part,
-flags);
+            ss->cursor[i] = metric_part_cursor_new(rows->parts[i].part, flags);
         if (metric_part_read(ss->cursor[i], id, ss->min_ms, ss->max_ms, out, &why))
             continue;
         if (why.kind != ERR_CORRUPT) {

@@ -336,6 +336,8 @@ static bool leaf_push(void *ctx, uint32_t pos, const struct series_samples *s, s
 
     fs.drop_name = o->mode == LEAF_TIME || o->mode == LEAF_START;
     o->column.hist = NULL;
+    if (s->hist) // a float next to histograms must not find those of the series before
+        memset(o->hists, 0, o->column.n * sizeof(void *));
     if (!leaf_column(o, s))
         leaf_steps(o, s);
     struct column c = o->column; // the receiver may take its histogram array away

@@ -71,6 +71,23 @@ static void fill(struct fixture *f)
     add(f, "b{x=\"1\"}", 10000, ramp, 11);
 }
 
+// A series as in a promqltest script, a sample every 10 s.
+static void add_line(struct fixture *f, const char *line)
+{
+    struct promql_series_line s;
+    struct err e = { 0 };
+
+    if (!f->data)
+        f->data = memory_source_new();
+    CHECK_OK(promql_parse_series_line(&f->arena, str_c(line), &s, &e), &e);
+    for (size_t i = 0; i < s.n; i++) {
+        struct memory_sample x = { (int64_t)i * 10000, 0, s.v[i].value, s.v[i].hist };
+
+        if (!s.v[i].omitted)
+            memory_source_add(f->data, s.labels, &x, 1);
+    }
+}
+
 TEST(types_of_results)
 {
     OWNED(fixture_fini) struct fixture f = { 0 };
@@ -364,4 +381,21 @@ TEST(avg_survives_sums_that_overflow)
     CHECK(fabs(f.out.series[0].floats[0].value / 1.7e308 - 1) < 1e-12);
     CHECK_OK(instant(&f, "sum(big)", 0), &f.e);
     CHECK(isinf(f.out.series[0].floats[0].value));
+}
+
+// What a selector sees of one series must not depend on the series before it.
+TEST(floats_next_to_histograms_stay_floats)
+{
+    static const char *const texts[] = { "h", "-h", "last_over_time(h[15s])", "sum by (x) (h)" };
+
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        OWNED(fixture_fini) struct fixture f = { 0 };
+
+        add_line(&f, "h{x=\"1\"} {{count:5 sum:3 buckets:[1 2 2]}}x10");
+        add_line(&f, "h{x=\"2\"} {{count:5 sum:3 buckets:[1 2 2]}}x4 7 7 7 7 7 7");
+        CHECK(range(&f, texts[i], 0, 100000, 10000));
+        CHECK(f.out.series_count == 2);
+        CHECK_F(f.out.series[1].hist_count == 5, "%s: %zu", texts[i], f.out.series[1].hist_count);
+        CHECK_F(f.out.series[1].float_count == 6, "%s: %zu", texts[i], f.out.series[1].float_count);
+    }
 }
