@@ -1,6 +1,8 @@
 /*
  * http.h - the HTTP server: requests in, replies out, for every face.
  *
+ * HTTP/1.1 and HTTP/2 (by ALPN under TLS, by prior knowledge without) come in on the same
+ * listeners; a handler need not know which. gRPC methods are added by net/grpc.h.
  * Event loops (one per core, SO_REUSEPORT) parse requests and read bodies up to
  * the route's limit. A handler runs on its route's pool (or on the loop for
  * trivial ones) and writes its reply into the exchange; big replies stream with
@@ -29,6 +31,7 @@ struct http_request {
     struct str body; // decoded from chunks; still content-encoded
     struct str peer; // "127.0.0.1:4711"
     bool tls;
+    bool http2;
     struct str user; // authenticated user, empty: none
 };
 struct str http_header_get(const struct http_request *r, struct str name); // empty: absent
@@ -73,6 +76,8 @@ void http_status(struct http_exchange *x, int status); // default 200
 // the server's own and are ignored; "Connection: close" is obeyed.
 void http_set_header(struct http_exchange *x, struct str name, struct str value);
 void http_add_header(struct http_exchange *x, struct str name, struct str value); // Set-Cookie
+// A field behind the body. HTTP/2 only: elsewhere it is left out. Before the handler ends; copied.
+void http_add_trailer(struct http_exchange *x, struct str name, struct str value);
 /*
  * Appends to the body: kept until 256 KiB, then sent chunked (status and headers are then fixed). Blocks while the peer reads slowly
  * (only on pool threads); ERR_CANCELLED when it is gone. Compressed by Accept-Encoding (zstd, gzip, deflate)

@@ -23,7 +23,7 @@ static bool is_busy(const struct http_conn *c)
     return c->state == HTTP_CONN_RUN || c->state == HTTP_CONN_AUTH;
 }
 
-static uint64_t loop_ms(struct http_conn *c)
+uint64_t http_conn_ms(const struct http_conn *c)
 {
     return uv_now(loop_uv(c->loop->loop));
 }
@@ -40,26 +40,14 @@ static void on_closed(struct loop_poll *p)
     http_server_conn_closed(s);
 }
 
-// The handler, if one runs, keeps the exchange and is told.
-static void let_go(struct http_conn *c)
-{
-    struct http_exchange_priv *x = TAKE(c->x);
-
-    if (!x)
-        return;
-    x->conn = NULL;
-    if (x->dispatched)
-        http_exchange_gone(x);
-    else
-        http_exchange_free(x);
-}
-
 void http_conn_drop(struct http_conn *c)
 {
     if (c->state == HTTP_CONN_CLOSED)
         return;
     c->state = HTTP_CONN_CLOSED;
-    let_go(c);
+    if (c->x)
+        http_exchange_drop(TAKE(c->x));
+    http2_close(c);
     http_out_free(TAKE(c->out));
     *c->link = c->next;
     if (c->next)
@@ -108,19 +96,15 @@ static void sent(struct http_conn *c, size_t n)
     }
     if (!c->out)
         c->out_last = &c->out;
-    c->since_ms = loop_ms(c);
-    if (!c->x)
-        return;
-    LOCKED(&c->x->mu);
-    c->x->in_flight -= all;
-    if (c->x->in_flight <= HTTP_IN_FLIGHT_MAX / 2)
-        cond_wake(&c->x->drained);
+    c->since_ms = http_conn_ms(c);
+    if (c->x)
+        http_exchange_drained(c->x, all);
 }
 
 // False: the connection is gone.
 static bool flush(struct http_conn *c)
 {
-    while (c->out) {
+    while (c->out || http2_output(c)) {
         struct iovec v[48];
         int n = gather(c->out, v, ARRAY_LEN(v));
         ssize_t put = n ? stream_writev(&c->stream, v, n) : 0;
@@ -165,7 +149,7 @@ static void close_or_linger(struct http_conn *c, bool unread)
     shutdown(c->stream.fd, SHUT_WR);
     buf_fini(&c->in);
     c->state = HTTP_CONN_LINGER;
-    c->since_ms = loop_ms(c);
+    c->since_ms = http_conn_ms(c);
 }
 
 // The reply is in the socket: on to the next request or to the end.
@@ -180,7 +164,7 @@ static void request_end(struct http_conn *c)
     http_exchange_free(x);
     c->state = HTTP_CONN_HEAD;
     c->scan = (struct http_head_scan){ 0 };
-    c->since_ms = loop_ms(c);
+    c->since_ms = http_conn_ms(c);
     if (!keep)
         close_or_linger(c, unread);
 }
@@ -188,14 +172,18 @@ static void request_end(struct http_conn *c)
 // Sends what there is; at the end of a complete reply the request ends.
 static void advance(struct http_conn *c)
 {
-    if (flush(c) && !c->out && c->x && c->x->complete)
+    if (!flush(c) || c->out)
+        return;
+    if (c->http2 && http2_is_over(c))
+        http_conn_drop(c);
+    else if (c->x && c->x->complete)
         request_end(c);
 }
 
-static void append_out(struct http_conn *c, struct http_out *o)
+void http_conn_append(struct http_conn *c, struct http_out *o)
 {
     if (!c->out)
-        c->since_ms = loop_ms(c);
+        c->since_ms = http_conn_ms(c);
     *c->out_last = o;
     while (o->next)
         o = o->next;
@@ -205,55 +193,26 @@ static void append_out(struct http_conn *c, struct http_out *o)
 // Takes over what the handler has made since; true: it has ended.
 static bool collect(struct http_exchange_priv *x)
 {
-    LOCKED(&x->mu);
-    struct http_out *o = TAKE(x->out);
-    x->out_last = &x->out;
-    x->posted = false;
+    bool done;
+    struct http_out *o = http_exchange_take(x, &done);
+
     if (o && x->conn)
-        append_out(x->conn, o);
+        http_conn_append(x->conn, o);
     else
         http_out_free(o);
-    return x->done;
-}
-
-static void handler_ended(struct http_exchange_priv *x)
-{
-    x->dispatched = false;
-    x->complete = true;
-    http_server_exchange_ended(x->server);
+    return done;
 }
 
 /* ---- requests ---- */
 
-static void run_here(struct http_conn *c, struct http_exchange_priv *x)
-{
-    x->on_loop = true;
-    http_exchange_run(x);
-    collect(x);
-    handler_ended(x);
-    advance(c);
-}
-
 // The request is complete.
 static void dispatch(struct http_conn *c)
 {
-    struct http_exchange_priv *x = c->x;
-    struct pool *pool = x->route && !x->refused ? x->route->route.pool : NULL;
-    struct err e;
-
     c->state = HTTP_CONN_RUN;
-    x->pub.req.body = buf_view(&x->body_in);
-    if (!x->body.p)
-        x->body = http_spare_take(c->loop);
-    x->dispatched = true;
-    atomic_fetch_add_explicit(&x->server->running, 1, memory_order_relaxed);
-    if (pool && pool_submit(pool, http_exchange_run, x, &e))
+    if (http_exchange_start(c->x))
         return;
-    if (pool) {
-        http_set_header(&x->pub, STR("Retry-After"), STR("1"));
-        http_exchange_refuse(x, 503, e.text);
-    }
-    run_here(c, x);
+    collect(c->x);
+    advance(c);
 }
 
 static void refuse(struct http_conn *c, int status, const char *text)
@@ -262,44 +221,19 @@ static void refuse(struct http_conn *c, int status, const char *text)
     dispatch(c);
 }
 
-// Scheme and authority of an absolute target are dropped: the Host header counts.
-static struct str origin_form(struct str target)
-{
-    if (target.p[0] == '/' || target.p[0] == '*')
-        return target;
-    size_t slashes = str_find(target, STR("//"));
-    struct str rest = slashes == STR_NPOS ? STR_NONE : str_sub(target, slashes + 2, target.n);
-    for (size_t i = 0; i < rest.n; i++)
-        if (rest.p[i] == '/' || rest.p[i] == '?')
-            return str_sub(rest, i, rest.n);
-    return STR("/");
-}
-
-static void fill_request(struct http_conn *c, struct http_exchange_priv *x,
+static bool fill_request(struct http_conn *c, struct http_exchange_priv *x,
                          const struct http_head *h)
 {
-    struct http_request *r = &x->pub.req;
-    struct str rest = origin_form(h->target);
-
-    *r = (struct http_request){ .method = h->method,
-                                .target = h->target,
-                                .headers = h->headers,
-                                .header_count = h->header_count,
-                                .peer = arena_str(&x->pub.arena, str_of(c->peer, c->peer_n)),
-                                .tls = c->stream.tls != NULL };
-    r->raw_path = str_cut(&rest, '?');
-    r->query = rest;
-    if (r->raw_path.n == 0)
-        r->raw_path = STR("/");
-    r->path = str_find_char(r->raw_path, '%') == STR_NPOS
-                  ? r->raw_path
-                  : http_url_decode(&x->pub.arena, r->raw_path, false);
+    x->pub.req.method = h->method;
+    x->pub.req.headers = h->headers;
+    x->pub.req.header_count = h->header_count;
     x->head_only = str_eq(h->method, STR("HEAD"));
     x->http10 = h->minor == 0;
     x->keep_alive = h->keep_alive;
     x->chunked = h->chunked;
     x->body_left = h->length;
     x->expect_continue = h->expect_continue;
+    return http_exchange_set_target(x, h->target);
 }
 
 static void send_continue(struct http_conn *c)
@@ -310,7 +244,7 @@ static void send_continue(struct http_conn *c)
     mutex_lock(&c->x->mu);
     c->x->in_flight += o->tail.n;
     mutex_unlock(&c->x->mu);
-    append_out(c, o);
+    http_conn_append(c, o);
     flush(c);
 }
 
@@ -335,50 +269,14 @@ static void begin_body(struct http_conn *c, bool more)
 
 static void on_hashed(struct loop_task *t); // continues what authorize() starts
 
-static void hash_password(void *exchange)
-{
-    struct http_exchange_priv *x = exchange;
-    struct str given = http_header_get(&x->pub.req, STR("Authorization"));
-
-    x->verdict = web_access_verify(x->server->web, &x->pub.arena, given, &x->pub.req.user);
-    loop_post(x->loop->loop, &x->auth_task);
-}
-
 static void obey(struct http_conn *c, enum web_verdict v, bool more)
 {
-    if (v == WEB_ALLOWED) {
+    if (v == WEB_ALLOWED)
         begin_body(c, more);
-        return;
-    }
-    http_exchange_deny(c->x);
-    dispatch(c);
-}
-
-static void authorize(struct http_conn *c, bool more)
-{
-    struct http_exchange_priv *x = c->x;
-    struct str given = http_header_get(&x->pub.req, STR("Authorization"));
-    struct err e;
-
-    if (!x->server->web) {
-        begin_body(c, more);
-        return;
-    }
-    web_access_refresh(x->server->web);
-    x->web = web_access_config(x->server->web);
-    enum web_verdict v = web_access_check(x->server->web, &x->pub.arena, given, &x->pub.req.user);
-    if (v != WEB_UNKNOWN) {
-        obey(c, v, more);
-        return;
-    }
-    x->auth_task.run = on_hashed;
-    if (!pool_submit(x->server->auth_pool, hash_password, x, &e)) {
-        refuse(c, 503, "too many passwords to check");
-        return;
-    }
-    c->state = HTTP_CONN_AUTH;
-    x->dispatched = true;
-    atomic_fetch_add_explicit(&x->server->running, 1, memory_order_relaxed);
+    else if (v == WEB_DENIED)
+        dispatch(c);
+    else
+        c->state = HTTP_CONN_AUTH;
 }
 
 static void begin_request(struct http_conn *c, struct str head, bool more)
@@ -389,27 +287,21 @@ static void begin_request(struct http_conn *c, struct str head, bool more)
     int status;
 
     c->x = x;
-    c->since_ms = loop_ms(c);
-    x->pub.start_mono_ns = clock_mono_ns(clock_real());
+    c->since_ms = http_conn_ms(c);
     if (!http_head_parse_request(&x->pub.arena, arena_str(&x->pub.arena, head), &h, &status, &e)) {
         refuse(c, status, e.text);
         return;
     }
-    fill_request(c, x, &h);
-    if (!x->pub.req.path.p) {
-        refuse(c, 400, "malformed escape in the path");
+    if (!fill_request(c, x, &h)) {
+        dispatch(c);
         return;
     }
     if (str_eq(h.method, STR("CONNECT"))) {
         refuse(c, 501, "CONNECT is not served here");
         return;
     }
-    x->route = http_routes_find(&x->server->routes, &x->pub.arena, x->pub.req.path, h.method,
-                                &x->allow);
-    x->pub.route_ctx = x->route ? x->route->route.ctx : x->server->options.ctx;
-    x->body_max = x->route && x->route->route.body_max ? x->route->route.body_max
-                                                       : HTTP_BODY_MAX_DEFAULT;
-    authorize(c, more);
+    http_exchange_find_route(x);
+    obey(c, http_exchange_authorize(x, on_hashed), more);
 }
 
 // Returns the bytes used; 0: the head is not complete.
@@ -512,8 +404,37 @@ static void resume(struct http_conn *c)
 
 /* ---- bytes in ---- */
 
+// The first bytes tell which version is spoken. True: HTTP/1, or too few bytes to tell.
+static bool is_http1(struct http_conn *c, struct str in)
+{
+    if (c->is_http1)
+        return true;
+    enum http_parse p = http2_preface(in);
+    c->is_http1 = p == HTTP_PARSE_BAD;
+    if (p != HTTP_PARSE_DONE)
+        return true;
+    c->state = HTTP_CONN_HTTP2;
+    http2_open(c);
+    return false;
+}
+
+static void take_http2(struct http_conn *c, struct str in)
+{
+    bool ok = http2_input(c, in);
+
+    buf_fini(&c->in);
+    if (ok)
+        advance(c);
+    else
+        http_conn_drop(c);
+}
+
 static void take_input(struct http_conn *c, struct str in)
 {
+    if (c->state == HTTP_CONN_HTTP2) {
+        take_http2(c, in);
+        return;
+    }
     if (c->state == HTTP_CONN_LINGER) {
         c->lingered += (uint32_t)in.n;
         if (c->lingered > HTTP_LINGER_BYTES)
@@ -524,9 +445,12 @@ static void take_input(struct http_conn *c, struct str in)
         buf_str(&c->in, in);
         in = buf_view(&c->in);
     } else if (c->state == HTTP_CONN_HEAD) {
-        c->since_ms = loop_ms(c);
+        c->since_ms = http_conn_ms(c);
     }
-    keep_rest(c, in, consume(c, in));
+    if (!is_http1(c, in))
+        take_http2(c, in);
+    else
+        keep_rest(c, in, c->is_http1 ? consume(c, in) : 0);
 }
 
 // The peer sends no more. A reply under way is still written, but the handler is told.
@@ -596,8 +520,10 @@ static void pump(struct http_conn *c)
 }
 
 // After something other than input has moved the connection on.
-static void go_on(struct http_conn *c)
+void http_conn_go_on(struct http_conn *c)
 {
+    if (c->http2)
+        advance(c);
     resume(c);
     if (tls_stream_has_bytes(&c->stream))
         pump(c);
@@ -610,8 +536,6 @@ void http_exchange_collect(struct loop_task *t)
     bool done = collect(x);
     struct http_conn *c = x->conn;
 
-    if (done)
-        handler_ended(x);
     if (!c) {
         if (done)
             http_exchange_free(x);
@@ -622,23 +546,21 @@ void http_exchange_collect(struct loop_task *t)
         return;
     }
     advance(c);
-    go_on(c);
+    http_conn_go_on(c);
 }
 
 static void on_hashed(struct loop_task *t)
 {
     struct http_exchange_priv *x = CONTAINER_OF(t, struct http_exchange_priv, auth_task);
-    struct http_server *s = x->server;
     struct http_conn *c = x->conn;
 
-    x->dispatched = false;
-    if (c) {
-        obey(c, x->verdict, c->in.n > 0);
-        go_on(c);
-    } else {
+    http_exchange_hashed(x);
+    if (!c) {
         http_exchange_free(x);
+        return;
     }
-    http_server_exchange_ended(s);
+    obey(c, x->verdict, c->in.n > 0);
+    http_conn_go_on(c);
 }
 
 static void on_ready(struct loop_poll *p, int events)
@@ -686,7 +608,7 @@ void http_conn_open(struct http_server_loop *l, int fd, const char *peer)
     start_tls(c);
     c->peer_n = (uint8_t)MIN(strlen(peer), sizeof c->peer);
     memcpy(c->peer, peer, c->peer_n);
-    c->since_ms = loop_ms(c);
+    c->since_ms = http_conn_ms(c);
     bool ok = loop_poll_init(l->loop, &c->poll, fd, on_ready, &e);
     assert(ok);
     c->next = l->conns;
@@ -720,6 +642,13 @@ static int64_t patience_ms(struct http_conn *c)
 
 void http_conn_sweep(struct http_conn *c, uint64_t now_ms)
 {
+    if (c->state == HTTP_CONN_HTTP2) {
+        if (http2_sweep(c, now_ms))
+            http_conn_go_on(c);
+        else
+            http_conn_drop(c);
+        return;
+    }
     if (c->state == HTTP_CONN_CLOSED || (int64_t)(now_ms - c->since_ms) <= patience_ms(c))
         return;
     if (c->state == HTTP_CONN_BODY || (c->state == HTTP_CONN_HEAD && c->in.n)) {
@@ -734,6 +663,11 @@ void http_conn_sweep(struct http_conn *c, uint64_t now_ms)
 
 void http_conn_stop(struct http_conn *c, bool hard)
 {
+    if (!hard && c->http2) {
+        http2_stop(c);
+        http_conn_go_on(c);
+        return;
+    }
     if (hard || !is_busy(c)) {
         http_conn_drop(c);
         return;

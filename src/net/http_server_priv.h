@@ -3,7 +3,9 @@
  *
  *   http_server.c        options, listening, accepting, timeouts, start and stop
  *   http_server_route.c  which route a path and method lead to; request metrics
+ *   http_server_exchange.c  the course of a request that HTTP/1 and HTTP/2 share
  *   http_server_conn.c   one connection: bytes in, requests, bytes out
+ *   http2.c, http2_*.c   the streams of a connection that speaks HTTP/2 (see http2_priv.h)
  *   http_server_reply.c  the handler's side: status, headers, body, streaming
  *
  * Threads: a connection belongs to its loop. An exchange belongs to the loop until it is handed
@@ -68,6 +70,7 @@ struct http_exchange_priv {
     struct http_server *server;
     struct http_server_loop *loop;
     struct http_conn *conn;               // loop only; NULL: the client is gone
+    struct http2_stream *stream;          // loop only; NULL: HTTP/1, or the client is gone
     const struct http_route_entry *route; // NULL: fallback
     const char *allow;
     // fixed before the handler runs
@@ -82,6 +85,8 @@ struct http_exchange_priv {
     // the reply; the handler's thread only
     int status;
     VEC(struct http_header) headers; // in the arena
+    VEC(struct http_header) trailers;
+    int64_t length; // of the body, for HTTP/2; −1: it streams
     struct buf body;
     struct compress_writer *z;
     bool streaming;      // the head went out
@@ -111,6 +116,7 @@ enum http_conn_state {
     HTTP_CONN_BODY,
     HTTP_CONN_RUN,
     HTTP_CONN_LINGER,
+    HTTP_CONN_HTTP2, // for good: `http2` has the streams
     HTTP_CONN_CLOSED
 };
 
@@ -121,11 +127,13 @@ struct http_conn {
     struct http_conn *next, **link; // all of the loop
     enum http_conn_state state;
     struct http_head_scan scan;
-    struct buf in; // read and not yet used
-    struct http_exchange_priv *x;
+    struct buf in;                // read and not yet used
+    struct http_exchange_priv *x; // HTTP/1
+    struct http2_conn *http2;     // NULL: HTTP/1
     struct http_out *out, **out_last;
     uint64_t since_ms; // loop time of the last progress in this state
     uint32_t lingered; // bytes
+    bool is_http1;     // the first bytes were no preface of HTTP/2
     bool eof;
     uint8_t peer_n;
     char peer[HTTP_PEER_SIZE];
@@ -192,15 +200,49 @@ const struct http_route_entry *http_routes_find(const struct http_routes *r, str
                                                 const char **allow);
 void http_route_count(struct http_exchange_priv *x); // on the loop, when a reply was sent
 
+/* ---- exchange: all on the loop ---- */
+struct http_exchange_priv *http_exchange_new(struct http_conn *c);
+// Splits the target into path and query; false: malformed, a reply to that is prepared.
+bool http_exchange_set_target(struct http_exchange_priv *x, struct str target);
+void http_exchange_find_route(struct http_exchange_priv *x);
+/*
+ * DENIED: a reply is prepared. UNKNOWN: a pool hashes the password; x->verdict is set when `hashed`
+ * (of x->auth_task) runs on the loop, which must call http_exchange_hashed() first.
+ */
+enum web_verdict http_exchange_authorize(struct http_exchange_priv *x,
+                                         void (*hashed)(struct loop_task *));
+void http_exchange_hashed(struct http_exchange_priv *x);
+// Runs the handler for the complete request. True: on a pool, x->task runs when there is something
+// to take; false: it has ended here.
+bool http_exchange_start(struct http_exchange_priv *x);
+// What the handler has made since; *done: it has ended.
+struct http_out *http_exchange_take(struct http_exchange_priv *x, bool *done);
+// So many bytes of the reply have left: the handler may go on.
+void http_exchange_drained(struct http_exchange_priv *x, size_t n);
+void http_exchange_drop(struct http_exchange_priv *x); // without connection: frees it when it may
+
 /* ---- conn ---- */
+uint64_t http_conn_ms(const struct http_conn *c); // time of its loop
+void http_conn_append(struct http_conn *c, struct http_out *o);
+void http_conn_go_on(struct http_conn *c); // something other than input has moved it on
 void http_conn_open(struct http_server_loop *l, int fd, const char *peer);
 void http_conn_drop(struct http_conn *c);
 void http_conn_sweep(struct http_conn *c, uint64_t now_ms);
 void http_conn_stop(struct http_conn *c, bool hard); // hard: also those with a request
 void http_exchange_collect(struct loop_task *t);     // takes over what the handler made
 
+/* ---- HTTP/2 ---- */
+// Whether these first bytes of a connection are HTTP/2's: DONE, MORE (needs more) or BAD (not).
+enum http_parse http2_preface(struct str in);
+void http2_open(struct http_conn *c);  // sends our settings; the preface is input like the rest
+void http2_close(struct http_conn *c); // not from within its callbacks; nothing without HTTP/2
+MUST_CHECK bool http2_input(struct http_conn *c, struct str in); // false: the connection is over
+bool http2_output(struct http_conn *c); // appends to c->out what is due; false: nothing
+bool http2_is_over(const struct http_conn *c);
+bool http2_sweep(struct http_conn *c, uint64_t now_ms); // false: drop it
+void http2_stop(struct http_conn *c);                   // no new requests; endless replies end
+
 /* ---- reply ---- */
-struct http_exchange_priv *http_exchange_new(struct http_conn *c);
 void http_exchange_free(struct http_exchange_priv *x); // on the loop
 void http_exchange_run(void *exchange);                // before, handler, end of the reply
 // A refusal by the server itself; the connection closes after it.
@@ -215,6 +257,9 @@ static inline size_t http_out_size(const struct http_out *o)
     return o->head.n + o->body.n + o->tail.n;
 }
 const char *http_status_text(int status);
+void buf_http_date(struct buf *b); // now
+bool http_status_has_body(int status);
+bool http_reply_has_header(const struct http_exchange_priv *x, struct str name);
 
 /* ---- server ---- */
 void http_server_conn_closed(struct http_server *s);

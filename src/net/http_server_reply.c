@@ -88,23 +88,6 @@ void http_spare_put(struct http_server_loop *l, struct buf *b)
     *b = (struct buf){ 0 };
 }
 
-struct http_exchange_priv *http_exchange_new(struct http_conn *c)
-{
-    struct http_exchange_priv *x = xcalloc(1, sizeof *x);
-
-    x->server = c->loop->server;
-    x->loop = c->loop;
-    x->conn = c;
-    x->status = 200;
-    x->out_last = &x->out;
-    x->task.run = http_exchange_collect;
-    x->pub.cancelled = &x->cancelled;
-    x->pub.server_ctx = x->server->options.ctx;
-    mutex_init(&x->mu, "http exchange", RANK_LEAF);
-    cond_init(&x->drained);
-    return x;
-}
-
 void http_out_free(struct http_out *o)
 {
     while (o) {
@@ -190,7 +173,7 @@ void http_set_header(struct http_exchange *xp, struct str name, struct str value
 {
     struct http_exchange_priv *x = priv(xp);
 
-    for (size_t i = 0; i < x->headers.n; i++) {
+    for (size_t i = 0; i < x->headers.n && !x->streaming; i++) {
         if (str_eq_nocase(x->headers.v[i].name, name)) {
             x->headers.v[i].value = safe_value(&xp->arena, value);
             return;
@@ -199,29 +182,41 @@ void http_set_header(struct http_exchange *xp, struct str name, struct str value
     http_add_header(xp, name, value);
 }
 
-static bool has_header(struct http_exchange_priv *x, struct str name)
+void http_add_trailer(struct http_exchange *xp, struct str name, struct str value)
+{
+    struct http_exchange_priv *x = priv(xp);
+
+    assert(http_is_token(name));
+    *vec_push_in(&xp->arena, &x->trailers) = (struct http_header){ arena_str(&xp->arena, name),
+                                                                   safe_value(&xp->arena, value) };
+}
+
+bool http_reply_has_header(const struct http_exchange_priv *x, struct str name)
 {
     return http_header_find(x->headers.v, x->headers.n, name).p != NULL;
 }
 
-static bool status_has_body(int status)
+bool http_status_has_body(int status)
 {
     return status != 204 && status != 304;
 }
 
-static void put_date(struct buf *b)
+void buf_http_date(struct buf *b)
 {
     static const char days[] = "SunMonTueWedThuFriSat";
     static const char months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
     struct civil c = civil_of(floor_div(clock_ms(clock_real()), 1000));
 
-    buf_printf(b, "Date: %.3s, %02d %.3s %04d %02d:%02d:%02d GMT\r\n", days + 3 * c.weekday, c.day,
+    buf_printf(b, "%.3s, %02d %.3s %04d %02d:%02d:%02d GMT", days + 3 * c.weekday, c.day,
                months + 3 * (c.month - 1), (int)c.year, c.hour, c.minute, c.second);
 }
 
-// length −1: chunked, or until the end of the connection for HTTP/1.0.
+// length −1: chunked, or until the end of the connection for HTTP/1.0. The loop makes HTTP/2's.
 static void put_head(struct http_exchange_priv *x, struct buf *b, int64_t length)
 {
+    x->length = length;
+    if (x->pub.req.http2)
+        return;
     buf_grow(b, 256);
     buf_lit(b, "HTTP/1.1 ");
     buf_u64(b, (uint64_t)x->status);
@@ -236,15 +231,17 @@ static void put_head(struct http_exchange_priv *x, struct buf *b, int64_t length
     }
     for (size_t i = 0; x->web && i < x->web->header_count; i++) {
         const struct http_header *h = &x->web->headers[i];
-        if (!has_header(x, h->name))
+        if (!http_reply_has_header(x, h->name))
             buf_printf(b, "%.*s: %.*s\r\n", STRF(h->name), STRF(h->value));
     }
-    put_date(b);
+    buf_lit(b, "Date: ");
+    buf_http_date(b);
+    buf_lit(b, "\r\n");
     if (length >= 0) {
         buf_lit(b, "Content-Length: ");
         buf_u64(b, (uint64_t)length);
         buf_lit(b, "\r\n");
-    } else if (!x->http10 && status_has_body(x->status)) {
+    } else if (!x->http10 && http_status_has_body(x->status)) {
         buf_lit(b, "Transfer-Encoding: chunked\r\n");
     }
     if (!x->keep_alive)
@@ -291,7 +288,7 @@ static enum compress_codec choose_codec(struct http_exchange_priv *x, size_t siz
 
     if (!x->route || x->route->route.no_compress ||
         size < (x->route->route.compress_small ? 1 : HTTP_COMPRESS_MIN) || x->head_only ||
-        !status_has_body(x->status) || has_header(x, STR("Content-Encoding")))
+        !http_status_has_body(x->status) || http_reply_has_header(x, STR("Content-Encoding")))
         return COMPRESS_NONE;
     if (size >= HTTP_ZSTD_MIN && http_accepts(r, STR("zstd")))
         return COMPRESS_ZSTD;
@@ -360,7 +357,7 @@ static void start_stream(struct http_exchange_priv *x, struct http_out *o)
 // Frames x->body as a chunk behind whatever o->head holds, and leaves it empty.
 static void take_chunk(struct http_exchange_priv *x, struct http_out *o, enum compress_mode mode)
 {
-    if (x->head_only || !status_has_body(x->status)) {
+    if (x->head_only || !http_status_has_body(x->status)) {
         buf_reset(&x->body);
         return;
     }
@@ -372,7 +369,7 @@ static void take_chunk(struct http_exchange_priv *x, struct http_out *o, enum co
         x->body = (struct buf){ 0 };
     }
     x->body_bytes += o->body.n;
-    if (x->http10)
+    if (x->http10 || x->pub.req.http2)
         return;
     if (o->body.n) {
         buf_printf(&o->head, "%zx\r\n", o->body.n);
@@ -433,7 +430,7 @@ static void finish_whole(struct http_exchange_priv *x, struct http_out *o)
 {
     enum compress_codec c = choose_codec(x, x->body.n);
 
-    if (!status_has_body(x->status))
+    if (!http_status_has_body(x->status))
         buf_reset(&x->body);
     name_codec(x, c);
     if (c != COMPRESS_NONE) {
@@ -443,7 +440,7 @@ static void finish_whole(struct http_exchange_priv *x, struct http_out *o)
         x->body = (struct buf){ 0 };
     }
     x->body_bytes = o->body.n;
-    put_head(x, &o->head, status_has_body(x->status) ? (int64_t)o->body.n : -1);
+    put_head(x, &o->head, http_status_has_body(x->status) ? (int64_t)o->body.n : -1);
     if (x->head_only)
         buf_reset(&o->body);
 }

@@ -31,7 +31,7 @@ struct http_tls {
     atomic_int refs;
     uint64_t id;
     SSL_CTX *ctx;
-    bool server, verify;
+    bool server, verify, no_http2;
     struct arena arena; // of the texts below
     const char *server_name;
     struct str *allowed_sans;
@@ -261,11 +261,13 @@ bool http_tls_new(struct http_tls **out, const struct tls_client_options *o, str
 static int choose_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_n,
                        const unsigned char *in, unsigned in_n, void *ctx)
 {
-    static const unsigned char ours[] = "\x08http/1.1";
+    static const unsigned char ours[] = "\x02h2\x08http/1.1";
+    const struct http_tls *t = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+    unsigned skip = t->no_http2 ? 3 : 0;
     unsigned char *chosen;
 
-    (void)ssl, (void)ctx;
-    if (SSL_select_next_proto(&chosen, out_n, ours, sizeof ours - 1, in, in_n) !=
+    (void)ctx;
+    if (SSL_select_next_proto(&chosen, out_n, ours + skip, sizeof ours - 1 - skip, in, in_n) !=
         OPENSSL_NPN_NEGOTIATED)
         return SSL_TLSEXT_ERR_NOACK;
     *out = chosen;
@@ -379,6 +381,7 @@ bool tls_server_new(struct http_tls **out, const struct tls_server_options *o, s
     SSL_CTX_set_alpn_select_cb(ctx, choose_alpn, NULL);
     SSL_CTX_set_session_id_context(ctx, (const unsigned char *)"vigie", 5);
     struct http_tls *t = new_tls(TAKE(ctx), true);
+    t->no_http2 = o->no_http2;
     set_client_auth(t, o);
     *out = t;
     return true;

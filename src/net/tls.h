@@ -28,6 +28,7 @@ struct tls_server_options {
     const char *ciphers;          // of TLS 1.2, in OpenSSL's syntax; NULL: default
     const char *curves;           // in OpenSSL's syntax; NULL: default
     bool prefer_server_ciphers;
+    bool no_http2; // offer HTTP/1.1 only
 };
 MUST_CHECK bool tls_server_new(struct http_tls **out, const struct tls_server_options *o,
                                struct err *e);

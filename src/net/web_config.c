@@ -360,7 +360,7 @@ static bool read_headers(struct reading *r, const struct yaml_node *n, struct er
 
 static bool read_http(struct reading *r, const struct yaml_node *n, struct err *e)
 {
-    bool http2;
+    bool http2 = true;
 
     if (yaml_is_null(n))
         return true;
@@ -379,6 +379,7 @@ static bool read_http(struct reading *r, const struct yaml_node *n, struct err *
         if (!ok)
             return false;
     }
+    r->tls.no_http2 = !http2;
     return true;
 }
 
