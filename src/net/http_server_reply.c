@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "base/time.h"
+#include "net/grpc.h"
 
 static const struct {
     int status;
@@ -458,6 +459,8 @@ static void finish(struct http_exchange_priv *x)
 
 static void run_fallback(struct http_exchange_priv *x)
 {
+    if (grpc_refuse_unknown(&x->pub))
+        return;
     if (x->server->options.fallback)
         x->server->options.fallback(&x->pub, x->allow);
     else if (!x->allow)
@@ -486,6 +489,10 @@ void http_exchange_refuse(struct http_exchange_priv *x, int status, const char *
 {
     x->refused = true;
     x->keep_alive = false;
+    if (grpc_is_call(&x->pub.req)) {
+        grpc_answer(&x->pub, grpc_status_of_http(status), str_c(text));
+        return;
+    }
     http_text(&x->pub, status, STR(""));
     buf_printf(&x->body, "%d %s: %s\n", status, http_status_text(status), text);
 }
@@ -495,6 +502,10 @@ void http_exchange_deny(struct http_exchange_priv *x)
     x->refused = true;
     if (x->chunked || x->body_left)
         x->keep_alive = false; // the body is not read
+    if (grpc_is_call(&x->pub.req)) {
+        grpc_answer(&x->pub, GRPC_UNAUTHENTICATED, STR("Unauthorized"));
+        return;
+    }
     http_set_header(&x->pub, STR("WWW-Authenticate"), STR("Basic"));
     http_set_header(&x->pub, STR("X-Content-Type-Options"), STR("nosniff"));
     http_text(&x->pub, 401, STR("Unauthorized\n"));
