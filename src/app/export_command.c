@@ -36,6 +36,7 @@ static const struct flag common[] = {
 
 static const struct export_kind *const kinds[] = {
     &export_kind_node,
+    &export_kind_blackbox,
 };
 
 const char *export_flag(const struct flags *f, const char *name)

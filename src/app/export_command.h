@@ -34,7 +34,6 @@ struct export_kind {
     bool (*open)(struct exporter **out, const struct flags *f, struct err *e);
 };
 
-
 extern const struct export_kind export_kind_node, export_kind_blackbox, export_kind_redis,
     export_kind_postgres, export_kind_nginx, export_kind_elasticsearch, export_kind_process,
     export_kind_cgroup, export_kind_xml;

@@ -575,6 +575,11 @@ bool tls_stream_is_ready(const struct stream *s)
     return !s->tls || s->tls->ready;
 }
 
+struct ssl_st *tls_stream_ssl(const struct stream *s)
+{
+    return s->tls ? s->tls->ssl : NULL;
+}
+
 static int stream_result(struct stream *s, int r)
 {
     switch (SSL_get_error(s->tls->ssl, r)) {

@@ -49,5 +49,8 @@ bool tls_stream_has_bytes(const struct stream *s);
 bool tls_stream_saw_http(const struct stream *s);
 bool tls_stream_is_ready(const struct stream *s); // the handshake is done
 
+// The connection itself, for what this header does not cover (ALPN, certificates); NULL: plain.
+struct ssl_st *tls_stream_ssl(const struct stream *s);
+
 ssize_t tls_stream_read(struct stream *s, void *p, size_t n);
 ssize_t tls_stream_writev(struct stream *s, const struct iovec *v, int n);
