@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "app/export_command.h"
+#include "app/pushgateway_command.h"
 #include "app/serve.h"
 #include "app/tools.h"
 
@@ -32,10 +33,14 @@ int main(int argc, char **argv)
         return serve_main(argc, argv, true);
     if (strcmp(name, "promtool") == 0)
         return tools_promtool(argc, argv);
+    if (pushgateway_command_is(name))
+        return pushgateway_command(argc, argv);
     if (export_command_is(name))
         return run_exporter(argc, argv);
     if (argc > 1 && strcmp(argv[1], "export") == 0)
         return export_command(argc - 2, argv + 2);
+    if (argc > 1 && strcmp(argv[1], "pushgateway") == 0)
+        return pushgateway_command(argc - 1, argv + 1);
     if (argc > 1 && argv[1][0] != '-')
         return tools_main(argc, argv);
     return serve_main(argc, argv, false);

@@ -24,7 +24,7 @@
 #include "base/time.h"
 
 // In the order of their start. The last one opens the main port, so that all is there when it does.
-static const struct serve_part *const parts[] = { &serve_prometheus_part };
+static const struct serve_part *const parts[] = { &serve_pushgateway_part, &serve_prometheus_part };
 
 /* ---- configuration ---- */
 
@@ -51,6 +51,9 @@ static bool local_page(void *ctx, struct str path, struct buf *out, struct err *
         return export_node_write(s->node, out, e);
     if (str_eq(path, STR("/self")))
         return export_self_write(EXPO_TEXT, NULL, out), true;
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++)
+        if (parts[i]->page && str_eq_c(path, parts[i]->page_path))
+            return parts[i]->page(s, out, e);
     return err_set(e, ERR_NOT_FOUND, "there is no page %.*s inside this process", STRF(path));
 }
 

@@ -37,6 +37,7 @@ struct server {
     size_t opened; // parts whose open was called
     // Of the parts, each its own.
     struct serve_prometheus *prometheus;
+    struct serve_pushgateway *pushgateway;
 };
 
 /*
@@ -62,8 +63,12 @@ struct serve_part {
     void (*stop)(struct server *s);
     // Frees everything; called also when open failed half-way.
     void (*close)(struct server *s);
+    // A page inside this process: scheme vigie, metrics_path as page_path, "/self".
+    const char *page_path;
+    bool (*page)(struct server *s, struct buf *out, struct err *e);
 };
 extern const struct serve_part serve_prometheus_part;
+extern const struct serve_part serve_pushgateway_part;
 
 /*
  * A HTTP port of a part. A default address that is busy is named in the log and its service left

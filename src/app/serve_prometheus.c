@@ -59,8 +59,12 @@ static bool host_has_feature(void *ctx, const char *name)
 // Flags that the newest Prometheus does not have: ours, and those of older releases.
 static bool is_unknown_there(const char *name)
 {
-    static const char *const names[] = { "storage.wal-sync", "storage.cache-size",
-                                         "alertmanager.timeout", "storage.tsdb.retention",
+    static const char *const names[] = { "storage.wal-sync",
+                                         "storage.cache-size",
+                                         "alertmanager.timeout",
+                                         "storage.tsdb.retention",
+                                         "pushgateway.listen-address",
+                                         "pushgateway.persistence-file",
                                          "storage.tsdb.allow-overlapping-blocks" };
 
     for (size_t i = 0; i < ARRAY_LEN(names); i++)
