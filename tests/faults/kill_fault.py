@@ -1,216 +1,21 @@
-"""kill_fault.py - the store under kill -9, armed faults, damaged files, stopped processes, full disks.
+"""kill_fault.py - the store under kill -9, armed faults, damaged files, stopped processes.
 
-Writers push random batches by remote write and keep a ledger: what was acknowledged must be there
-after every restart, exactly once and bit for bit; what was never sent must not appear. A batch whose
-answer was lost may or may not be there; half of those are sent again, as Prometheus does.
+What was acknowledged must be there after every restart (ledger.py). The short run kills a few times
+and at every named point once; VIGIE_TEST_FULL=1 kills 200 times and at each point at several passes.
 """
 # SPDX-License-Identifier: Apache-2.0
-import http.client
 import os
 import random
 import re
 import shutil
 import signal
-import subprocess
 import sys
-import threading
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "e2e"))
-from harness import Suite, arguments, snappy, start_vigie, write_request  # noqa: E402
-
-CONFIG = "global: {scrape_interval: 15s}\n"
-STEP_MS = 50
-SERIES = 24
-WRITERS = 3
-METRIC = "ledger_value"
-
-
-class Clock:
-    """Logical time of the samples: starts before a midnight, so that two partitions are written."""
-
-    def __init__(self, before_midnight_ms=4000):
-        midnight = int(time.time()) // 86400 * 86400
-        self.base_ms = midnight * 1000 - before_midnight_ms
-
-
-class Writer:
-    """Sends batches of its own series one after the other; knows what became of each."""
-
-    def __init__(self, number, clock, rng):
-        self.number, self.rng = number, rng
-        self.t_ms = clock.base_ms + number
-        self.first_ms = self.t_ms
-        self.batches = 0
-        self.acked = {}    # (series, t_ms) -> value
-        self.maybe = {}    # sent, answer unknown or 503
-        self.pending = None  # the batch to send again
-        self.refused = []  # answers that must not come
-        self.unavailable = 0
-        self.repeats_refused = 0
-        self.value = [rng.randrange(1000) for _ in range(SERIES)]
-
-    def next_batch(self):
-        rng, batch = self.rng, []
-        self.batches += 1
-        generation = self.batches // 60
-        for i in sorted(rng.sample(range(SERIES), rng.randint(6, SERIES))):
-            samples = []
-            for k in range(rng.choice((1, 1, 1, 2, 3))):
-                kind = i % 4
-                if kind == 0:
-                    self.value[i] += rng.randrange(50)
-                elif kind == 1:
-                    self.value[i] = rng.random() * 10 ** rng.randint(-5, 12)
-                elif kind == 2:
-                    self.value[i] = round(self.value[i] + rng.uniform(-1, 1), 2)
-                samples.append((self.t_ms + k * 10, float(self.value[i])))
-            batch.append(((i, generation if i % 3 == 0 else 0), samples))
-        self.t_ms += STEP_MS
-        return batch
-
-    def encode(self, batch):
-        return snappy(write_request(
-            [({"__name__": METRIC, "writer": str(self.number), "series": str(i), "generation": str(g)},
-              samples) for (i, g), samples in batch]))
-
-    def record(self, batch, into):
-        for key, samples in batch:
-            for t, v in samples:
-                into[key, t] = v
-                if into is self.acked:
-                    self.maybe.pop((key, t), None)
-
-    def run(self, port, stop):
-        """Writes until told to stop or the server is gone."""
-        conn = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
-        headers = {"Content-Encoding": "snappy", "Content-Type": "application/x-protobuf"}
-        batch, again = self.pending, self.pending is not None
-        self.pending = None
-        try:
-            while not stop.is_set():
-                if batch is None:
-                    batch, again = self.next_batch(), False
-                self.record(batch, self.maybe)
-                conn.request("POST", "/api/v1/write", self.encode(batch), headers)
-                answer = conn.getresponse()
-                text = answer.read()
-                if answer.status in (200, 204):
-                    self.record(batch, self.acked)
-                    batch = None
-                elif answer.status == 503:
-                    self.unavailable += 1
-                    again = True
-                    stop.wait(0.05)
-                elif again and b"out of order" in text:
-                    # As upstream: refused because it is there already. Then it must be, whole.
-                    self.record(batch, self.acked)
-                    self.repeats_refused += 1
-                    batch = None
-                else:
-                    self.refused.append("%d %s%s" % (answer.status, text[:200],
-                                                     " (sent again)" if again else ""))
-                    batch = None
-        except (OSError, http.client.HTTPException):
-            pass
-        finally:
-            conn.close()
-        # Of what is open, half is sent again after the restart.
-        if batch is not None and self.rng.random() < 0.5:
-            self.pending = batch
-
-
-class Load:
-    """All writers against one server, for a while."""
-
-    def __init__(self, writers, server, snapshots=False):
-        self.stop = threading.Event()
-        self.threads = [threading.Thread(target=w.run, args=(server.port, self.stop), daemon=True)
-                        for w in writers]
-        if snapshots:
-            self.threads.append(threading.Thread(target=self.snapshot, args=(server,), daemon=True))
-        for t in self.threads:
-            t.start()
-
-    def snapshot(self, server):
-        """Snapshots flush and freeze: they bring the steps of the commit protocol about."""
-        while not self.stop.wait(0.12):
-            try:
-                server.call("POST", "/api/v1/admin/tsdb/snapshot", timeout=20)
-            except (OSError, http.client.HTTPException):
-                return
-
-    def end(self):
-        self.stop.set()
-        for t in self.threads:
-            t.join(30)
-
-
-def stored(server, writer, from_ms, to_ms):
-    """{(series, t_ms): [values]} of a writer's samples in [from_ms, to_ms], and the warnings."""
-    out, warnings = {}, []
-    step = 600 * 1000
-    for a in range(from_ms, to_ms + 1, step):
-        b = min(a + step - 1, to_ms)
-        expr = '%s{writer="%d"}[%dms]' % (METRIC, writer.number, b - a + 1)
-        answer = server.query(expr, b / 1000.0)
-        if answer["status"] != "success":
-            raise RuntimeError("query failed: %s" % answer)
-        warnings += answer.get("warnings", [])
-        for s in answer["data"]["result"]:
-            m = s["metric"]
-            key = (int(m["series"]), int(m["generation"]))
-            for t, v in s["values"]:
-                out.setdefault((key, round(t * 1000)), []).append(float(v))
-    return out, warnings
-
-
-def compare(suite, what, server, writers, since=None):
-    """Every acknowledged sample once and equal; nothing that was not sent."""
-    missing, twice, wrong, alien = [], [], [], []
-    total = 0
-    for w in writers:
-        from_ms = max(w.first_ms, since[w.number]) if since else w.first_ms
-        got, _ = stored(server, w, from_ms, w.t_ms + 1000)
-        for (key, t), v in w.acked.items():
-            if t < from_ms:
-                continue
-            total += 1
-            have = got.get((key, t))
-            if have is None:
-                missing.append((w.number, key, t))
-            elif len(have) > 1:
-                twice.append((w.number, key, t, have))
-            elif have[0] != v:
-                wrong.append((w.number, key, t, have, v))
-        for (key, t), have in got.items():
-            if (key, t) in w.acked:
-                continue
-            if (key, t) not in w.maybe:
-                alien.append((w.number, key, t, have))
-            elif have != [w.maybe[key, t]]:
-                wrong.append((w.number, key, t, have, w.maybe[key, t]))
-    refused = [r for w in writers for r in w.refused]
-    suite.repeats_refused = getattr(suite, "repeats_refused", 0) + sum(w.repeats_refused for w in writers)
-    for w in writers:
-        w.repeats_refused = 0
-    ok = not (missing or twice or wrong or alien or refused)
-    return suite.check("%s: %d acknowledged samples" % (what, total), ok and total > 0, lambda:
-                       "missing %d %r; twice %d %r; wrong %d %r; never sent %d %r; refused %d %r" % (
-                           len(missing), missing[:4], len(twice), twice[:3], len(wrong), wrong[:3],
-                           len(alien), alien[:3], len(refused), refused[:3]))
-
-
-def make_writers(seed):
-    clock = Clock()
-    return [Writer(i, clock, random.Random(seed * 100 + i)) for i in range(WRITERS)]
-
-
-def start(suite, binary, data, fault=None, ready=True):
-    env = {"VIGIE_FAULT": fault} if fault else {}
-    return start_vigie(suite, binary, CONFIG, ["--web.enable-admin-api"], data=data, env=env,
-                       ready=ready, seconds=60)
+from harness import Suite, arguments  # noqa: E402
+from ledger import STEP_MS, Load, compare, make_writers, start, stored  # noqa: E402
 
 
 # ---- kill -9 in a loop ----
@@ -468,7 +273,7 @@ def damaged_files(suite, binary, rounds, seed):
                 return
 
 
-# ---- a stopped process, a full disk ----
+# ---- a stopped process ----
 
 def stopped(suite, binary):
     writers = make_writers(77)
@@ -490,79 +295,15 @@ def stopped(suite, binary):
     suite.equal("clean stop", server.stop(), 0)
 
 
-def fill(path, leave_bytes):
-    """A file that leaves so many bytes free; less when there is not so much."""
-    st = os.statvfs(os.path.dirname(path))
-    with open(path, "wb") as f:
-        n = st.f_bavail * st.f_frsize - leave_bytes
-        if n > 0:
-            os.posix_fallocate(f.fileno(), 0, n)
-
-
-def full_disk(suite, binary):
-    mount = suite.path("tmpfs", "x")[:-2]
-    if os.geteuid() != 0 or subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=700m", "tmpfs", mount], stderr=subprocess.DEVNULL).returncode:
-        suite.skip("full disk: a tmpfs cannot be mounted here")
-        return
-    try:
-        fill_and_free(suite, binary, mount)
-    finally:
-        for p in suite.procs:
-            p.kill()
-        if subprocess.run(["umount", mount]).returncode:
-            subprocess.run(["umount", "-l", mount])
-
-
-def fill_and_free(suite, binary, mount):
-    writers = make_writers(88)
-    server = start(suite, binary, os.path.join(mount, "data"))
-    ballast = os.path.join(mount, "ballast")
-    for leave, name in ((300 << 20, "little room"), (0, "no room")):
-        load = Load(writers, server)
-        time.sleep(0.5)
-        fill(ballast, leave)
-        refused = [w.unavailable for w in writers]
-        suite.eventually("%s: writes answer 503" % name,
-                         lambda: all(w.unavailable > r for w, r in zip(writers, refused)), 10)
-        status, text = server.remote_write([({"__name__": "x"}, [(writers[0].t_ms, 1.0)])])
-        suite.check("%s: 503 says why" % name, status == 503 and ("disk" in text or "space" in text),
-                    "%d %s" % (status, text))
-        compare(suite, "%s: reads work" % name, server, writers)
-        suite.equal("%s: healthy" % name, server.get("/-/healthy")[0], 200)
-        os.unlink(ballast)
-        before = [len(w.acked) for w in writers]
-        suite.eventually("%s: writing goes on once there is room" % name,
-                         lambda: all(len(w.acked) > b for w, b in zip(writers, before)), 10)
-        load.end()
-        compare(suite, "%s: after" % name, server, writers)
-    # Killed while there is no room, started again while there is none.
-    load = Load(writers, server)
-    time.sleep(0.3)
-    fill(ballast, 0)
-    time.sleep(0.5)
-    server.kill()
-    load.end()
-    server = start(suite, binary, os.path.join(mount, "data"), ready=False)
-    if suite.check("no room: starts", server.wait_ready(20), server.tail):
-        compare(suite, "no room: all is read after a kill", server, writers)
-    os.unlink(ballast)
-    load = Load(writers, server)
-    before = [len(w.acked) for w in writers]
-    suite.eventually("no room at start: writing goes on once there is room",
-                     lambda: all(len(w.acked) > b for w, b in zip(writers, before)), 10)
-    load.end()
-    compare(suite, "no room at start: after", server, writers)
-    suite.equal("clean stop", server.stop(), 0)
-
-
 def main():
+    full = os.environ.get("VIGIE_TEST_FULL") == "1"
     a = arguments("vigie under faults",
-                  ("--cycles", {"type": int, "default": 10, "help": "kill -9 this often"}),
+                  ("--cycles", {"type": int, "default": 200 if full else 8, "help": "kill -9 this often"}),
                   ("--seed", {"type": int, "default": 1}),
-                  ("--damages", {"type": int, "default": 12, "help": "files damaged per store"}),
-                  ("--thorough", {"action": "store_true", "help": "every point at several passes"}),
-                  ("--only", {"help": "kill, points, damage, stop or disk"}))
+                  ("--damages", {"type": int, "default": 60 if full else 9, "help": "files damaged per store"}),
+                  ("--thorough", {"action": "store_true", "default": full,
+                                  "help": "every point at several passes"}),
+                  ("--only", {"help": "kill, points, damage or stop"}))
     suite = Suite("faults")
     try:
         if a.only in (None, "kill"):
@@ -573,8 +314,6 @@ def main():
             damaged_files(suite, a.vigie, a.damages, a.seed)
         if a.only in (None, "stop"):
             stopped(suite, a.vigie)
-        if a.only in (None, "disk"):
-            full_disk(suite, a.vigie)
     except Exception as x:  # a broken run is a failed run
         import traceback
         traceback.print_exc(file=sys.stdout)
