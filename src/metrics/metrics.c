@@ -183,6 +183,8 @@ static struct metrics_tenant *tenant_new(struct metrics *m, struct str name)
     mutex_init(&t->snapshot_mu, "snapshot", RANK_SNAPSHOT);
     cond_init(&t->batch_done);
     atomic_init(&t->newest_ms, INT64_MIN);
+    atomic_init(&t->retention_ms, m->o.retention_ms);
+    atomic_init(&t->out_of_order_window_ms, m->o.out_of_order_window_ms);
     t->exemplars = exemplars_new(m->o.exemplars_max);
     return t;
 }
@@ -250,6 +252,51 @@ bool metrics_tenant(struct metrics *m, struct str name, struct metrics_tenant **
     *vec_push(&m->tenants) = t;
     *out = t;
     return true;
+}
+
+struct metrics_tenant *metrics_tenant_find(struct metrics *m, struct str name)
+{
+    LOCKED(&m->mu);
+
+    for (size_t i = 0; i < m->tenants.n; i++)
+        if (str_eq_c(name, m->tenants.v[i]->name))
+            return m->tenants.v[i];
+    return NULL;
+}
+
+void metrics_tenant_each(struct metrics *m, void (*visit)(void *ctx, struct metrics_tenant *t),
+                         void *ctx)
+{
+    LOCKED(&m->mu);
+
+    for (size_t i = 0; i < m->tenants.n; i++)
+        visit(ctx, m->tenants.v[i]);
+}
+
+const char *metrics_tenant_name(const struct metrics_tenant *t)
+{
+    return t->name;
+}
+
+void metrics_tenant_set(struct metrics_tenant *t, const struct metrics_tenant_settings *s)
+{
+    const struct metrics_options *o = &t->m->o;
+
+    atomic_store_explicit(&t->retention_ms, s->retention_ms ? s->retention_ms : o->retention_ms,
+                          memory_order_relaxed);
+    atomic_store_explicit(&t->out_of_order_window_ms,
+                          s->out_of_order_window_ms < 0 ? o->out_of_order_window_ms
+                                                        : s->out_of_order_window_ms,
+                          memory_order_relaxed);
+}
+
+uint64_t metrics_tenant_series(struct metrics_tenant *t)
+{
+    uint64_t n = 0;
+
+    for (size_t i = 0; i < t->shard_count; i++)
+        n += atomic_load_explicit(&t->shard[i].slots.active, memory_order_relaxed);
+    return n;
 }
 
 struct series_source *metrics_source(struct metrics_tenant *t)
@@ -476,10 +523,7 @@ static void add_tenant_stats(struct metrics_tenant *t, struct metrics_stats *out
 
     for (size_t i = 0; i < list.n; i++)
         add_span_stats(list.v[i], out);
-    for (size_t i = 0; i < t->shard_count; i++) {
-        LOCKED(&t->shard[i].mu);
-        out->series_active += t->shard[i].slots.active;
-    }
+    out->series_active += metrics_tenant_series(t);
     out->max_ms = MAX(out->max_ms, newest);
     out->series_created += atomic_load_explicit(&t->series_created, memory_order_relaxed);
     out->rows_appended += atomic_load_explicit(&t->rows_appended, memory_order_relaxed);

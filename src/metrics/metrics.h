@@ -39,6 +39,19 @@ OWN_DEFINE(struct metrics *, metrics_close)
 // The tenant, created when absent. "anonymous" is the default one. Lives as long as m.
 MUST_CHECK bool metrics_tenant(struct metrics *m, struct str name, struct metrics_tenant **out,
                                struct err *e);
+// The tenant if there is one by that name, else NULL.
+struct metrics_tenant *metrics_tenant_find(struct metrics *m, struct str name);
+// Calls visit for every tenant, in order of their opening; none may be opened meanwhile.
+void metrics_tenant_each(struct metrics *m, void (*visit)(void *ctx, struct metrics_tenant *t),
+                         void *ctx);
+const char *metrics_tenant_name(const struct metrics_tenant *t);
+struct metrics_tenant_settings {
+    int64_t retention_ms;           // 0: the store's own
+    int64_t out_of_order_window_ms; // −1: the store's own
+};
+// Acts from the next batch and the next look at retention on.
+void metrics_tenant_set(struct metrics_tenant *t, const struct metrics_tenant_settings *s);
+uint64_t metrics_tenant_series(struct metrics_tenant *t); // active ones
 struct series_source *metrics_source(struct metrics_tenant *t);
 
 /* ---- appending ---- */
@@ -76,10 +89,12 @@ void append_batch_reset(struct append_batch *b);
 void append_batch_any_age(struct append_batch *b, bool on);
 
 /*
- * Resolves a label set, registering a new series if needed. ERR_LIMIT names metric and limit.
+ * Resolves a label set, registering a new series if needed. ERR_INVALID: too many labels or bytes.
  */
 MUST_CHECK bool append_resolve(struct append_batch *b, struct labels ls, struct series_ref *out,
                                struct err *e);
+// A label set that has rows already, as append_resolve() would give it; nothing is registered.
+bool append_known(struct append_batch *b, struct labels ls, struct series_ref *out);
 /*
  * The push side's shortcut: `key` is a keyed 128-bit hash of the raw label bytes of a request.
  * False: unknown, resolve from labels and remember with append_alias.

@@ -106,12 +106,12 @@ static bool check_size(struct labels ls, struct err *e)
     size_t bytes = 0;
 
     if (ls.n > CATALOG_LABELS_MAX)
-        return err_set(e, ERR_LIMIT, "series has %zu labels, the limit is %d", ls.n,
+        return err_set(e, ERR_INVALID, "series has %zu labels, the limit is %d", ls.n,
                        CATALOG_LABELS_MAX);
     for (size_t i = 0; i < ls.n; i++)
         bytes += ls.v[i].name.n + ls.v[i].value.n;
     if (bytes > CATALOG_LABEL_BYTES_MAX)
-        return err_set(e, ERR_LIMIT, "labels of a series take %zu bytes, the limit is %d", bytes,
+        return err_set(e, ERR_INVALID, "labels of a series take %zu bytes, the limit is %d", bytes,
                        CATALOG_LABEL_BYTES_MAX);
     return true;
 }
@@ -143,6 +143,24 @@ bool append_resolve(struct append_batch *b, struct labels ls, struct series_ref 
     if (fresh)
         keep_labels(b, ref, ls);
     *out = ref;
+    return true;
+}
+
+bool append_known(struct append_batch *b, struct labels ls, struct series_ref *out)
+{
+    struct metrics_tenant *t = b->tenant;
+    struct hash128 fp = labels_fingerprint(ls, t->fingerprint_key);
+    uint32_t shard = shard_of(fp, t->shard_count), number;
+    struct metrics_shard *sh = &t->shard[shard];
+    struct slot *slot;
+    LOCKED(&sh->mu);
+
+    number = slots_find(&sh->slots, fp);
+    slot = number == SLOT_NONE ? NULL : slots_at(&sh->slots, number);
+    if (!slot || !slot->tag)
+        return false;
+    slot->age = 0;
+    *out = (struct series_ref){ number << t->shard_bits | shard, slot->generation };
     return true;
 }
 

@@ -70,15 +70,13 @@ OWN_DEFINE_FINI(struct commit, commit_fini)
 
 static void set_bounds(struct commit *c)
 {
-    const struct metrics_options *o = &c->t->m->o;
+    int64_t window_ms = atomic_load_explicit(&c->t->out_of_order_window_ms, memory_order_relaxed);
     int64_t newest = atomic_load_explicit(&c->t->newest_ms, memory_order_relaxed);
-    int64_t back_ms = MAX(o->out_of_order_window_ms, (int64_t)MS_HOUR);
+    int64_t back_ms = MAX(window_ms, (int64_t)MS_HOUR);
 
     c->oldest_ms = newest == INT64_MIN ? -(int64_t)METRICS_TAG_OFFSET_DAYS * MS_DAY + MS_DAY
                                        : newest - back_ms;
-    c->late_ms = o->out_of_order_window_ms > 0 && newest != INT64_MIN
-                     ? newest - o->out_of_order_window_ms
-                     : INT64_MAX;
+    c->late_ms = window_ms > 0 && newest != INT64_MIN ? newest - window_ms : INT64_MAX;
     if (c->b->any_age) {
         c->oldest_ms = -(int64_t)METRICS_TAG_OFFSET_DAYS * MS_DAY + MS_DAY;
         c->late_ms = INT64_MIN;

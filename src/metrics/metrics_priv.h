@@ -150,6 +150,7 @@ struct metrics_tenant {
     VEC(struct damage) damages;         // under snapshot_mu
     struct damage_said damage_said[32]; // under snapshot_mu
     _Atomic int64_t newest_ms;          // of accepted rows; INT64_MIN: none
+    _Atomic int64_t retention_ms, out_of_order_window_ms;
     struct exemplars *exemplars;
     struct metadata *metadata;
     _Atomic uint64_t series_created, rows_appended, rows_refused[APPEND_STATUS_COUNT];

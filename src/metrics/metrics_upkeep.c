@@ -341,6 +341,7 @@ static bool retain_tenant(struct metrics *m, struct metrics_tenant *t, struct ar
 {
     OWNED(span_list_put) struct span_list list = span_list(t, a);
     int64_t newest = atomic_load_explicit(&t->newest_ms, memory_order_relaxed);
+    int64_t keep_ms = atomic_load_explicit(&t->retention_ms, memory_order_relaxed);
     uint64_t bytes = 0;
     bool done = false;
 
@@ -349,8 +350,7 @@ static bool retain_tenant(struct metrics *m, struct metrics_tenant *t, struct ar
     for (size_t i = 0; i < list.n; i++)
         bytes += span_bytes(list.v[i]);
     for (size_t i = 0; i + 1 < list.n; i++) {
-        bool old = m->o.retention_ms != INT64_MAX &&
-                   list.v[i]->max_ms <= newest - m->o.retention_ms;
+        bool old = keep_ms != INT64_MAX && list.v[i]->max_ms <= newest - keep_ms;
         bool big = m->o.retention_bytes && bytes > m->o.retention_bytes;
         uint64_t its = span_bytes(list.v[i]);
 

@@ -4,6 +4,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "metrics/slot.h"
 
+#include <stdatomic.h>
+
 #include "base/mem.h"
 
 void slots_init(struct slots *s)
@@ -74,7 +76,7 @@ uint32_t slots_add(struct slots *s, struct hash128 fp)
         .generation = (uint16_t)(generation & SLOT_GENERATIONS),
     };
     map_add(map_of(s, fp), fp.lo, i);
-    s->active++;
+    atomic_fetch_add_explicit(&s->active, 1, memory_order_relaxed);
     return i;
 }
 
@@ -86,7 +88,7 @@ static void evict(struct slots *s, uint32_t number)
     (void)map_remove(map_of(s, slot->fingerprint), slot->fingerprint.lo, number);
     *slot = (struct slot){ .id = s->free_head, .last_bits = generation };
     s->free_head = number;
-    s->active--;
+    atomic_fetch_sub_explicit(&s->active, 1, memory_order_relaxed);
 }
 
 uint32_t slots_sweep(struct slots *s, uint32_t *hand, uint32_t count)

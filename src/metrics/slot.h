@@ -37,7 +37,8 @@ static_assert(sizeof(struct slot) == 40, "one per active series; think before gr
 
 struct slots {
     struct slot **chunk;
-    uint32_t end, free_head, active; // end: numbers given out so far
+    uint32_t end, free_head; // end: numbers given out so far
+    _Atomic uint32_t active; // changed under the shard's mutex, read by anybody
     uint32_t chunk_cap;
     struct map by_fingerprint[SLOT_MAPS];
 };

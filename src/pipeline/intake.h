@@ -21,20 +21,34 @@
 #pragma once
 #include "base/base.h"
 #include "base/time.h"
+#include "config/limits.h"
 #include "metrics/metrics.h"
+
+struct http_request;
 
 struct intake;
 struct intake_batch;
 
 struct intake_options { // zero in a field means its default
     struct metrics *metrics;
-    struct clock *clock;  // clock_real()
-    unsigned tenants_max; // 10000: whoever pushes may name tenants, and each takes files
+    struct clock *clock;         // clock_real()
+    unsigned tenants_max;        // 10000: whoever pushes may name tenants, and each takes files
+    struct limits_store *limits; // NULL: nothing is limited
+    bool tenancy;                // requests must name their tenant
 };
 
 MUST_CHECK bool intake_new(struct intake **out, const struct intake_options *o, struct err *e);
 void intake_free(struct intake *in); // before the store is closed; no batch is out
 OWN_DEFINE(struct intake *, intake_free)
+
+/*
+ * The tenant that a request stores for; borrowed from the request. Errors: ERR_DENIED (401) and
+ * ERR_INVALID (400), see tenant_of_request().
+ */
+MUST_CHECK bool intake_tenant_of(const struct intake *in, const struct http_request *r,
+                                 struct str *out, struct err *e);
+// Gives the store what the limits say of its tenants: retention and the out-of-order window.
+void intake_apply_limits(struct intake *in);
 
 struct intake_request {
     struct str tenant; // empty: "anonymous", the tenant of those who have none
@@ -42,14 +56,15 @@ struct intake_request {
 };
 
 /*
- * Begins a batch. Errors: ERR_INVALID: a name that no tenant can have; ERR_LIMIT: too many tenants;
- * ERR_UNAVAILABLE, ERR_IO: the store. intake_error_status() has the HTTP status.
+ * Begins a batch. Errors: ERR_INVALID: a name that no tenant can have; ERR_LIMIT: too many tenants,
+ * or too many requests of this one; ERR_UNAVAILABLE, ERR_IO: the store.
+ * intake_error_status() has the HTTP status.
  */
 MUST_CHECK bool intake_begin(struct intake *in, const struct intake_request *r,
                              struct intake_batch **out, struct err *e);
 void intake_end(struct intake_batch *b); // NULL is fine; what was not committed is forgotten
 OWN_DEFINE(struct intake_batch *, intake_end)
-int intake_error_status(const struct err *e); // 400, 429, 500 or 503
+int intake_error_status(const struct err *e); // 400, 401, 429, 500 or 503
 
 /* ---- series ---- */
 
@@ -113,3 +128,20 @@ struct intake_result {
  * Once per batch; at most a million rows: who streams begins a new batch every 50,000 or so. The result's texts and rows live until intake_end().
  */
 void intake_commit(struct intake_batch *b, struct intake_result *out);
+
+/* ---- figures ---- */
+
+struct intake_tenant_stats {
+    uint64_t series;                           // active
+    double samples_per_s;                      // stored, over the last minute or so
+    uint64_t samples, refused[INTAKE_REASONS]; // since the start
+};
+// False: nobody has pushed for this tenant since the start.
+bool intake_tenant_stats(struct intake *in, struct str tenant, struct intake_tenant_stats *out);
+struct intake_replica {                  // of an HA pair
+    struct str tenant, cluster, replica; // replica: the one listened to
+    int64_t received_ms;                 // when it was last heard of
+};
+// All pairs heard of, by tenant; arena memory.
+size_t intake_replicas(struct intake *in, struct arena *a, struct intake_replica **out);
+const char *intake_reason_name(enum intake_reason r); // "rate_limited": for metrics

@@ -16,12 +16,15 @@ struct fixture {
     struct clock clock;
     const char *dir;
     struct metrics *m;
+    struct limits_store *limits;
+    char *file;
     struct intake *in;
     struct intake_batch *b;
     struct intake_result r;
 };
 
-static struct fixture *fx_new(void)
+// limits: text of the limits file; NULL: no limits at all.
+static struct fixture *fx_new_with(const char *limits)
 {
     struct fixture *f = xcalloc(1, sizeof *f);
     struct err e = { 0 };
@@ -33,10 +36,22 @@ static struct fixture *fx_new(void)
                               .path = f->dir, .clock = &f->clock, .no_background = true },
                           &e),
              &e);
-    CHECK_OK(
-        intake_new(&f->in, &(struct intake_options){ .metrics = f->m, .clock = &f->clock }, &e),
-        &e);
+    if (limits) {
+        f->file = arena_cstr(&f->arena, arena_printf(&f->arena, "%s/limits.yml", f->dir));
+        CHECK_OK(file_replace(f->file, str_c(limits), &e), &e);
+        CHECK_OK(limits_store_open(&f->limits, f->file, false, &e), &e);
+    }
+    CHECK_OK(intake_new(&f->in,
+                        &(struct intake_options){
+                            .metrics = f->m, .clock = &f->clock, .limits = f->limits },
+                        &e),
+             &e);
     return f;
+}
+
+static struct fixture *fx_new(void)
+{
+    return fx_new_with(NULL);
 }
 
 static void fx_free(struct fixture *f)
@@ -45,6 +60,7 @@ static void fx_free(struct fixture *f)
 
     intake_end(f->b);
     intake_free(f->in);
+    limits_store_close(f->limits);
     metrics_close(f->m);
     CHECK_OK(file_remove_tree(f->dir, &e), &e);
     arena_fini(&f->arena);
@@ -264,4 +280,273 @@ TEST(tenant_names_and_their_number_are_limited)
     CHECK(intake_error_status(&e) == 429 && !b);
     intake_free(few);
     fx_free(f);
+}
+
+/* ---- limits ---- */
+
+TEST(rates_refuse_whole_batches)
+{
+    OWNED(fx_free)
+    struct fixture *f = fx_new_with("limits:\n  ingestion_rate: 2\n  ingestion_burst_size: 4\n"
+                                    "overrides:\n  fast:\n    ingestion_rate: 0\n");
+
+    for (int i = 0; i < 2; i++) {
+        begin(f, "slow");
+        for (int k = 0; k < 3; k++)
+            add(f, "a", T0 + 43200000 + i * 15000 + k * 1000, k);
+        commit(f);
+        CHECK(f->r.status == (i ? 429 : 200));
+    }
+    CHECK(f->r.refused[INTAKE_RATE] == 3 && f->r.samples == 0 && f->r.retry_after_s > 0);
+    CHECK(str_find(f->r.text, STR("ingestion_rate is 2 items/s")) != STR_NPOS);
+    CHECK(str_find(f->r.text, STR("err-mimir-tenant-max-ingestion-rate")) != STR_NPOS);
+    CHECK_STR(stored(f, "slow", "a"), STR("43200=0 43201=1 43202=2 "));
+    f->clock.fake_ms += 1000; // two more tokens
+    begin(f, "slow");
+    add(f, "a", T0 + 43300000, 1);
+    add(f, "a", T0 + 43301000, 1);
+    add(f, "a", T0 + 43302000, 1);
+    commit(f);
+    CHECK(f->r.status == 200);
+    for (int i = 0; i < 9; i++) {
+        begin(f, "fast");
+        add(f, "a", T0 + 43300000 + i * 1000, i);
+        commit(f);
+        CHECK(f->r.status == 200);
+    }
+}
+
+TEST(requests_have_a_rate)
+{
+    OWNED(fx_free)
+    struct fixture *f = fx_new_with("limits: {request_rate: 1, request_burst_size: 2}\n");
+    struct intake_batch *b = NULL;
+    struct err e;
+
+    begin(f, "");
+    begin(f, "");
+    CHECK(!intake_begin(f->in, &(struct intake_request){ 0 }, &b, &e) && !b);
+    CHECK(intake_error_status(&e) == 429 && strstr(e.text, "request_rate is 1/s"));
+    f->clock.fake_ms += 1000;
+    begin(f, "");
+}
+
+TEST(series_limits_refuse_only_new_series)
+{
+    OWNED(fx_free) struct fixture *f = fx_new_with("limits: {max_global_series_per_user: 2}\n");
+
+    begin(f, "");
+    add(f, "a", T0 + 43200000, 1);
+    add(f, "b", T0 + 43200000, 1);
+    add(f, "c", T0 + 43200000, 1);
+    add(f, "c", T0 + 43201000, 1);
+    commit(f);
+    CHECK(f->r.status == 429 && f->r.samples == 2 && f->r.refused[INTAKE_SERIES] == 2);
+    CHECK(str_find(f->r.text, STR("per-user series limit of 2 exceeded")) != STR_NPOS);
+    CHECK(str_find(f->r.text, STR("max_global_series_per_user")) != STR_NPOS);
+    begin(f, "");
+    add(f, "a", T0 + 43202000, 1);
+    add(f, "b", T0 + 43202000, 1);
+    commit(f);
+    CHECK(f->r.status == 200 && f->r.samples == 2);
+    begin(f, "other");
+    add(f, "c", T0 + 43202000, 1);
+    commit(f);
+    CHECK(f->r.status == 200);
+}
+
+TEST(metrics_have_a_number_of_series)
+{
+    OWNED(fx_free) struct fixture *f = fx_new_with("limits: {max_global_series_per_metric: 2}\n");
+    struct series_ref ref;
+
+    begin(f, "");
+    for (int i = 0; i < 4; i++) {
+        char text[] = { (char)('0' + i), 0 };
+        CHECK(series(f, "a", arena_cstr(&f->arena, str_c(text)), &ref) == (i < 2));
+        intake_float(f->b, ref, T0 + 43200000, 1);
+    }
+    CHECK(series(f, "b", "", &ref));
+    commit(f);
+    CHECK(f->r.status == 429 && f->r.refused[INTAKE_SERIES] == 2);
+    CHECK(str_find(f->r.text, STR("per-metric series limit of 2 exceeded")) != STR_NPOS);
+    f->clock.fake_ms += 3 * MS_HOUR; // those are active no more
+    begin(f, "");
+    CHECK(series(f, "a", "9", &ref));
+}
+
+TEST(labels_are_limited)
+{
+    OWNED(fx_free)
+    struct fixture *f = fx_new_with("limits: {max_label_name_length: 8, max_label_value_length: 5, "
+                                    "max_label_names_per_series: 2, drop_labels: [junk]}\n");
+    static const struct {
+        struct label v[3];
+        size_t n;
+        const char *problem;
+    } cases[] = {
+        { { { { "__name__", 8 }, { "abcde", 5 } } }, 1, NULL },
+        { { { { "__name__", 8 }, { "abcdef", 6 } } }, 1, "max_label_value_length is 5" },
+        { { { { "__name__", 8 }, { "a", 1 } }, { { "aaaaaaaaa", 9 }, { "a", 1 } } },
+          2,
+          "max_label_name_length is 8" },
+        { { { { "__name__", 8 }, { "a", 1 } },
+            { { "x", 1 }, { "a", 1 } },
+            { { "y", 1 }, { "a", 1 } } },
+          3,
+          "max_label_names_per_series is 2" },
+        { { { { "__name__", 8 }, { "a", 1 } },
+            { { "junk", 4 }, { "abcdefgh", 8 } },
+            { { "y", 1 }, { "a", 1 } } },
+          3,
+          NULL },
+    };
+
+    FOR_CASES (t, cases) {
+        struct series_ref ref;
+
+        begin(f, "");
+        CHECK(intake_series(f->b, (struct labels){ t->v, t->n }, NULL, &ref) == !t->problem);
+        intake_float(f->b, ref, T0 + 43200000, 1);
+        commit(f);
+        CHECK(f->r.status == (t->problem ? 400 : 200));
+        CHECK(f->r.refused[INTAKE_LABELS] == (t->problem ? 1 : 0));
+        CHECK(!t->problem || str_find(f->r.text, str_c(t->problem)) != STR_NPOS);
+    }
+}
+
+TEST(limits_change_while_running)
+{
+    OWNED(fx_free) struct fixture *f = fx_new_with("limits: {max_global_series_per_user: 1}\n");
+    struct err e = { 0 };
+
+    begin(f, "");
+    add(f, "a", T0 + 43200000, 1);
+    commit(f);
+    CHECK(f->r.status == 200);
+    begin(f, "");
+    add(f, "b", T0 + 43200000, 1);
+    commit(f);
+    CHECK(f->r.status == 429);
+    CHECK_OK(file_replace(f->file, STR("limits: {max_global_series_per_user: 2}\n"), &e), &e);
+    limits_store_poll(f->limits);
+    begin(f, "");
+    add(f, "b", T0 + 43200000, 1);
+    commit(f);
+    CHECK(f->r.status == 200);
+    CHECK_OK(file_replace(f->file, STR("limits: {max_global_series_per_usr: 9}\n"), &e), &e);
+    limits_store_poll(f->limits); // wrong: the old ones stay
+    begin(f, "");
+    add(f, "c", T0 + 43200000, 1);
+    commit(f);
+    CHECK(f->r.status == 429);
+}
+
+TEST(out_of_order_window_of_a_tenant)
+{
+    OWNED(fx_free)
+    struct fixture *f = fx_new_with("overrides: {late: {out_of_order_time_window: 10m}}\n");
+    static const char *const tenants[] = { "late", "strict" };
+
+    for (size_t i = 0; i < 2; i++) {
+        begin(f, tenants[i]);
+        add(f, "a", T0 + 43200000, 1);
+        commit(f);
+        begin(f, tenants[i]);
+        add(f, "a", T0 + 43100000, 2);
+        commit(f);
+        CHECK(f->r.status == (i ? 400 : 200));
+        CHECK(f->r.refused[INTAKE_OUT_OF_ORDER] == i);
+    }
+}
+
+/* ---- HA pairs ---- */
+
+static void add_replica(struct fixture *f, const char *replica, int64_t t_ms, double v)
+{
+    struct label l[4] = { { LABEL_NAME, STR("a") },
+                          { STR("__replica__"), str_c(replica) },
+                          { STR("cluster"), STR("c1") },
+                          { STR("job"), STR("j") } };
+    struct series_ref ref;
+
+    begin(f, "ha");
+    // As a protocol does it: the key first.
+    struct hash128 key = hash128_seeded(str_c(replica), intake_seed(f->b));
+    if (!intake_find(f->b, key, &ref))
+        (void)intake_series(f->b, (struct labels){ l, 4 }, &key, &ref);
+    intake_float(f->b, ref, t_ms, v);
+    if (intake_find(f->b, key, &ref)) // the second series of the request
+        intake_float(f->b, ref, t_ms, v);
+    commit(f);
+}
+
+TEST(one_replica_is_listened_to)
+{
+    OWNED(fx_free) struct fixture *f = fx_new_with("overrides: {ha: {accept_ha_samples: true}}\n");
+    struct intake_replica *replicas;
+
+    add_replica(f, "r1", T0 + 43200000, 1);
+    CHECK(f->r.status == 200 && f->r.samples == 2);
+    add_replica(f, "r2", T0 + 43201000, 2);
+    CHECK(f->r.status == 202 && f->r.samples == 0 && f->r.refused[INTAKE_REPLICA] == 2);
+    CHECK_STR(f->r.text, STR("replicas did not match, rejecting sample: replica=r2, elected=r1"));
+    f->clock.fake_ms += 20000;
+    add_replica(f, "r1", T0 + 43220000, 3);
+    CHECK(f->r.status == 200);
+    f->clock.fake_ms += 30000;
+    add_replica(f, "r2", T0 + 43250000, 4);
+    CHECK(f->r.status == 202);
+    f->clock.fake_ms += 1; // 30.001 s after r1 was heard of last
+    add_replica(f, "r2", T0 + 43251000, 5);
+    CHECK(f->r.status == 200);
+    add_replica(f, "r1", T0 + 43252000, 6);
+    CHECK(f->r.status == 202);
+    // One series, without the replica.
+    CHECK_STR(stored(f, "ha", "a"), STR("43200=1 43220=3 43251=5 "));
+    CHECK(intake_replicas(f->in, &f->arena, &replicas) == 1);
+    CHECK_STR(replicas[0].replica, STR("r2"));
+    CHECK_STR(replicas[0].cluster, STR("c1"));
+}
+
+TEST(pairs_are_told_by_both_labels_and_are_limited)
+{
+    OWNED(fx_free)
+    struct fixture *f = fx_new_with(
+        "limits: {accept_ha_samples: true, ha_max_clusters: 1, ha_cluster_label: zone, "
+        "ha_replica_label: r}\n");
+    struct label v[3] = { { LABEL_NAME, STR("a") },
+                          { STR("r"), STR("1") },
+                          { STR("zone"), STR("x") } };
+    struct series_ref ref;
+
+    begin(f, "");
+    CHECK(intake_series(f->b, (struct labels){ v, 3 }, NULL, &ref));
+    begin(f, "");
+    CHECK(intake_series(f->b, (struct labels){ v, 2 }, NULL, &ref)); // no cluster: kept as it is
+    intake_float(f->b, ref, T0 + 43200000, 1);
+    commit(f);
+    CHECK(f->r.status == 200);
+    v[2].value = STR("y");
+    begin(f, "");
+    CHECK(!intake_series(f->b, (struct labels){ v, 3 }, NULL, &ref));
+    intake_float(f->b, ref, T0 + 43200000, 1);
+    commit(f);
+    CHECK(f->r.status == 400 && str_find(f->r.text, STR("ha_max_clusters is 1")) != STR_NPOS);
+}
+
+TEST(figures_of_a_tenant)
+{
+    OWNED(fx_free) struct fixture *f = fx_new();
+    struct intake_tenant_stats s;
+
+    CHECK(!intake_tenant_stats(f->in, STR("x"), &s));
+    begin(f, "x");
+    for (int i = 0; i < 60; i++)
+        add(f, "a", T0 + 43200000 + i * 1000, i);
+    add(f, "a", T0 + 43200000, 5);
+    commit(f);
+    CHECK(intake_tenant_stats(f->in, STR("x"), &s));
+    CHECK(s.series == 1 && s.samples == 60 && s.refused[INTAKE_OUT_OF_ORDER] == 1);
+    CHECK_F(s.samples_per_s > 0.9 && s.samples_per_s < 1.1, "%g", s.samples_per_s);
 }

@@ -1,0 +1,10 @@
+// otlp_json_fuzz.c - OTLP metrics in JSON.
+// SPDX-License-Identifier: Apache-2.0
+#include "otlp_fuzz.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
+int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
+{
+    otlp_fuzz_run(true, str_of((const char *)p, n));
+    return 0;
+}
