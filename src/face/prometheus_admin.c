@@ -1,4 +1,4 @@
-// prometheus_admin.c - snapshots over HTTP, for those who switched it on.
+// prometheus_admin.c - snapshots and deleting over HTTP, for those who switched it on.
 // SPDX-License-Identifier: Apache-2.0
 #include "face/prometheus_priv.h"
 
@@ -44,13 +44,29 @@ static void snapshot(struct http_exchange *x)
     prom_reply_end(x, &w, NULL);
 }
 
-// The parameters are checked; deleting itself is not there yet and says so.
+// Matchers of one selector, the name's among them, deleted in the times.
+static bool delete_selector(struct prom_face *f, const struct promql *p, struct prom_time start,
+                            struct prom_time end, struct err *e)
+{
+    const struct promql_node *n = p->root;
+    struct metrics_delete d = {
+        .matchers = n->selector.matchers,
+        .matcher_count = n->selector.matcher_count,
+        .min_ms = prom_time_storage_ms(start),
+        .max_ms = prom_time_storage_ms(end),
+    };
+
+    return metrics_delete(f->o.tenant, &d, e);
+}
+
 static void delete_series(struct http_exchange *x)
 {
     OWNED(prom_selectors_fini) struct prom_selectors s = { 0 };
+    struct prom_face *f = prom_face_of(x);
     struct http_form form;
     struct prom_time start = PROM_TIME_MIN, end = PROM_TIME_MAX;
     struct str problem;
+    struct err e;
 
     if (!allowed(x) || !prom_form_strict(x, &form))
         return;
@@ -60,16 +76,29 @@ static void delete_series(struct http_exchange *x)
     }
     if (!prom_time_param(x, &form, "start", &start) || !prom_time_param(x, &form, "end", &end))
         return;
-    if (prom_selectors_parse(&x->arena, &form, &s, &problem))
-        prom_error(x, "unavailable", STR("deleting series is not supported yet"));
-    else
+    if (!prom_selectors_parse(&x->arena, &form, &s, &problem)) {
         prom_bad_parameter(x, "match[]", problem);
+        return;
+    }
+    for (size_t i = 0; i < s.n; i++) {
+        if (!delete_selector(f, &s.v[i], start, end, &e)) {
+            prom_error(x, "internal", str_c(e.text));
+            return;
+        }
+    }
+    http_status(x, 204);
 }
 
 static void clean_tombstones(struct http_exchange *x)
 {
-    if (allowed(x))
-        prom_error(x, "unavailable", STR("deleting series is not supported yet"));
+    struct err e;
+
+    if (!allowed(x))
+        return;
+    if (metrics_clean(prom_face_of(x)->o.metrics, &e))
+        http_status(x, 204);
+    else
+        prom_error(x, "internal", str_c(e.text));
 }
 
 void prom_routes_admin(struct prom_face *f, struct http_server *s)

@@ -154,8 +154,8 @@ MUST_CHECK bool metric_part_verify(struct metric_part *p, struct budget *b, stru
 struct metric_part_merge {
     struct metric_part *const *input; // in sequence order, oldest first
     size_t inputs;
-    // Rows of id with t < the returned time vanish; INT64_MIN keeps all. NULL: keep everything.
-    int64_t (*cutoff)(void *ctx, uint32_t id);
+    // Takes what is to vanish out of rows[from..n): those of id in that input. NULL: keep everything.
+    void (*cut)(void *ctx, size_t input, uint32_t id, struct sample_columns *rows, size_t from);
     void *ctx;
     uint32_t id_min, id_max; // only these ids, both inclusive; zero max: all
     struct budget *budget;   // stepped per row; NULL: none

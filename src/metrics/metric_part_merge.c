@@ -63,8 +63,6 @@ static bool least_id(const struct merger *m, uint32_t *id)
 // Reads the rows of one series of all inputs, one after the other. *ascending: they already are.
 static bool gather(struct merger *m, uint32_t id, bool *ascending, struct err *e)
 {
-    int64_t cutoff = m->m->cutoff ? m->m->cutoff(m->m->ctx, id) : INT64_MIN;
-
     sample_columns_reset(&m->rows);
     arena_reset(&m->arena);
     *ascending = true;
@@ -74,8 +72,10 @@ static bool gather(struct merger *m, uint32_t id, bool *ascending, struct err *e
         in->at = in->end = m->rows.n;
         if (in->ended || in->id != id)
             continue;
-        if (!metric_part_read(in->cursor, id, cutoff, INT64_MAX, &m->rows, e))
+        if (!metric_part_read(in->cursor, id, INT64_MIN, INT64_MAX, &m->rows, e))
             return false;
+        if (m->m->cut)
+            m->m->cut(m->m->ctx, i, id, &m->rows, in->at);
         in->end = m->rows.n;
         if (in->at && in->at < in->end && m->rows.t_ms[in->at] <= m->rows.t_ms[in->at - 1])
             *ascending = false;
@@ -156,11 +156,6 @@ static bool exemplar_is_before(const struct metric_part_exemplar *a,
     return a->id != b->id ? a->id < b->id : a->t_ms < b->t_ms;
 }
 
-static bool exemplar_is_wanted(const struct merger *m, const struct metric_part_exemplar *x)
-{
-    return x->id >= m->m->id_min && (!m->m->cutoff || x->t_ms >= m->m->cutoff(m->m->ctx, x->id));
-}
-
 static bool merge_exemplar_inputs(struct merger *m, struct exemplar_input *input, struct err *e)
 {
     size_t n = m->m->inputs;
@@ -182,7 +177,7 @@ static bool merge_exemplar_inputs(struct merger *m, struct exemplar_input *input
         if (!first)
             return true;
         bool again = any && last.id == first->x.id && last.t_ms == first->x.t_ms;
-        if (!again && exemplar_is_wanted(m, &first->x)) {
+        if (!again && first->x.id >= m->m->id_min) {
             if (!metric_part_writer_exemplar(m->out, &first->x, e))
                 return false;
             last = first->x;

@@ -123,6 +123,21 @@ size_t append_rows(const struct append_batch *b);
 MUST_CHECK bool append_commit(struct append_batch *b, struct append_stats *stats, uint8_t *status,
                               struct err *e);
 
+/* ---- deleting ---- */
+
+struct metrics_delete {
+    const struct matcher *matchers; // at least one; all must match
+    size_t matcher_count;
+    int64_t min_ms, max_ms; // both inclusive
+};
+/*
+ * Hides what is stored now of matching series in the time range: at once for readers, over kills,
+ * and not what is stored later. Space comes back with merges, or metrics_clean().
+ */
+MUST_CHECK bool metrics_delete(struct metrics_tenant *t, const struct metrics_delete *d,
+                               struct err *e);
+MUST_CHECK bool metrics_clean(struct metrics *m, struct err *e); // rewrites parts with hidden rows
+
 /* ---- metadata ---- */
 
 void metrics_meta_set(struct metrics_tenant *t, const struct metric_meta *meta);

@@ -112,8 +112,18 @@ static bool choose(struct span *s, struct input_list *out)
 struct merge_fill {
     const struct input_list *in;
     struct metric_part **parts;
+    struct mask_set masks;
+    uint64_t mask_last; // number of the newest mask that is applied; 0: none
     uint32_t id_min, id_max;
 };
+
+static void cut_masked(void *ctx, size_t input, uint32_t id, struct sample_columns *rows,
+                       size_t from)
+{
+    const struct merge_fill *f = ctx;
+
+    masks_apply(&f->masks, f->in->v[input].info.number, id, rows, from);
+}
 
 static bool fill_merge(void *ctx, struct metric_part_writer *w, struct err *e)
 {
@@ -123,6 +133,8 @@ static bool fill_merge(void *ctx, struct metric_part_writer *w, struct err *e)
         .inputs = f->in->n,
         .id_min = f->id_min,
         .id_max = f->id_max,
+        .cut = f->masks.n ? cut_masked : NULL,
+        .ctx = f,
     };
 
     return metric_part_merge(&merge, w, e);
@@ -131,21 +143,36 @@ static bool fill_merge(void *ctx, struct metric_part_writer *w, struct err *e)
 struct merge_edit {
     const struct input_list *in, *out;
     struct span *s;
+    uint64_t mask_last;
+    bool is_stale; // a mask came meanwhile: nothing was changed
 };
 
 static void edit_merge(void *ctx, struct manifest *m)
 {
     struct merge_edit *d = ctx;
 
+    d->is_stale = m->masks.n && m->masks.v[m->masks.n - 1].number > d->mask_last;
+    if (d->is_stale)
+        return;
     for (size_t i = 0; i < d->in->n; i++)
         (void)manifest_drop_part(m, d->in->v[i].info.number);
     for (size_t i = 0; i < d->out->n; i++)
         manifest_add_part(m, &d->out->v[i].info);
+    manifest_drop_masks(m);
     m->next_id = catalog_id_next(d->s->catalog);
 }
 
+struct merge_plan {
+    const struct input_list *in;
+    uint32_t shard;
+    uint64_t cuts; // parts to write, cut evenly by id
+};
+
 static void swap_parts(struct span *s, const struct input_list *in, struct input_list *out)
 {
+    OWNED(manifest_fini) struct manifest m = { 0 };
+
+    partition_manifest(s->store, &m);
     LOCKED(&s->mu);
     for (size_t i = 0; i < s->parts.n;) {
         bool gone = false;
@@ -164,6 +191,7 @@ static void swap_parts(struct span *s, const struct input_list *in, struct input
     for (size_t i = 0; i < out->n; i++)
         span_insert_part_locked(s, &out->v[i]);
     out->n = 0; // their references are the span's now
+    span_masks_prune_locked(s, &m);
     span_publish_locked(s);
 }
 
@@ -189,15 +217,33 @@ static bool check_room(struct span *s, uint64_t need, struct err *e)
     return true;
 }
 
-// Writes the outputs, cut evenly by id into `cuts` parts.
-static bool write_outputs(struct span *s, const struct input_list *in, uint32_t shard,
-                          uint64_t cuts, struct input_list *out, struct err *e)
+// What masks hide of the inputs, as of now.
+static bool find_masked(struct span *s, struct merge_fill *fill, struct arena *a, struct err *e)
+{
+    struct budget unlimited = { 0 };
+    struct span_view *rows = span_view_now(s);
+    OWNED(catalog_view_put) struct catalog_view *catalog = catalog_view_get(s->catalog);
+    struct mask_query q = { INT64_MIN, INT64_MAX, { a, &unlimited, NULL } };
+    bool ok = masks_resolve(rows, catalog, &q, &fill->masks, e);
+
+    fill->mask_last = rows->mask_count ? rows->masks[rows->mask_count - 1]->number : 0;
+    span_view_put(rows);
+    return ok;
+}
+
+// Writes the outputs, cut evenly by id into `cuts` parts. *mask_last: the newest mask applied.
+static bool write_outputs(struct span *s, const struct merge_plan *plan, struct input_list *out,
+                          uint64_t *mask_last, struct err *e)
 {
     OWNED(arena_fini) struct arena a = { 0 };
+    const struct input_list *in = plan->in;
     struct merge_fill fill = { .in = in, .parts = arena_array(&a, in->n, struct metric_part *) };
-    struct metric_part_writer_options o = { .shard = shard, .background = true };
-    uint64_t ids = MAX(catalog_id_next(s->catalog), UINT32_C(1));
+    struct metric_part_writer_options o = { .shard = plan->shard, .background = true };
+    uint64_t ids = MAX(catalog_id_next(s->catalog), UINT32_C(1)), cuts = plan->cuts;
 
+    if (!find_masked(s, &fill, &a, e))
+        return false;
+    *mask_last = fill.mask_last;
     o.seq_from = UINT64_MAX;
     for (size_t i = 0; i < in->n; i++) {
         fill.parts[i] = in->v[i].part;
@@ -223,19 +269,24 @@ static void doom_all(struct input_list *l)
         metric_part_doom(l->v[i].part);
 }
 
-static bool merge_inputs(struct span *s, const struct input_list *in, uint32_t shard, uint64_t cuts,
-                         struct err *e)
+// Merges the inputs, or does nothing when a deletion came meanwhile: then choose again.
+static bool merge_inputs(struct span *s, const struct merge_plan *plan, struct err *e)
 {
     OWNED(inputs_fini) struct input_list out = { 0 };
-    struct merge_edit edit = { in, &out, s };
+    const struct input_list *in = plan->in;
+    struct merge_edit edit = { in, &out, s, 0, false };
 
     if (!check_room(s, input_bytes(in), e))
         return false;
-    if (!write_outputs(s, in, shard, cuts, &out, e) ||
+    if (!write_outputs(s, plan, &out, &edit.mask_last, e) ||
         (fault_hit("merge.commit") && !err_os(e, "merge in %s", s->name)) ||
         !partition_commit(s->store, edit_merge, &edit, e)) {
         doom_all(&out);
         return err_wrap(e, "merge %zu parts of %s", in->n, s->name);
+    }
+    if (edit.is_stale) {
+        doom_all(&out);
+        return true;
     }
     (void)fault_hit("merge.committed"); // a kill before the inputs go
     swap_parts(s, in, &out);
@@ -251,7 +302,44 @@ bool span_merge(struct span *s, struct err *e)
 
         if (!choose(s, &in))
             return true;
-        if (!merge_inputs(s, &in, in.v[0].info.shard, 1, e))
+        struct merge_plan plan = { &in, in.v[0].info.shard, 1 };
+        if (!merge_inputs(s, &plan, e))
+            return false;
+    }
+}
+
+/* ---- cleaning after deletions ---- */
+
+// A part of which a mask hides rows, or may.
+static bool choose_masked(struct span *s, struct input_list *out)
+{
+    OWNED(manifest_fini) struct manifest m = { 0 };
+
+    partition_manifest(s->store, &m);
+    LOCKED(&s->mu);
+    for (size_t i = 0; i < s->parts.n; i++) {
+        for (size_t k = 0; k < m.masks.n; k++) {
+            if (!manifest_mask_hides(&m.masks.v[k], &s->parts.v[i].info))
+                continue;
+            add_input(out, &s->parts.v[i]);
+            return true;
+        }
+    }
+    return false;
+}
+
+bool span_clean(struct span *s, struct err *e)
+{
+    LOCKED(&s->merge_mu);
+    if (!span_open(s, false, e))
+        return false;
+    for (;;) {
+        OWNED(inputs_fini) struct input_list in = { 0 };
+
+        if (!choose_masked(s, &in))
+            return true;
+        struct merge_plan plan = { &in, in.v[0].info.shard, 1 };
+        if (!merge_inputs(s, &plan, e))
             return false;
     }
 }
@@ -273,6 +361,8 @@ static bool is_merged(const struct manifest *m)
             return false;
         bytes += m->parts.v[i].bytes;
     }
+    if (m->masks.n) // deleted rows are in parts that could be without them
+        return false;
     return m->parts.n <= 2 * cuts_for(bytes) - 1;
 }
 
@@ -316,7 +406,8 @@ static bool merge_all(struct span *s, struct err *e)
     mutex_unlock(&s->mu);
     if (in.n != m.parts.n)
         return err_set(e, ERR_CORRUPT, "a damaged part of %s keeps it from being merged", s->name);
-    return merge_inputs(s, &in, MANIFEST_SHARD_ALL, cuts_for(input_bytes(&in)), e);
+    struct merge_plan plan = { &in, MANIFEST_SHARD_ALL, cuts_for(input_bytes(&in)) };
+    return merge_inputs(s, &plan, e);
 }
 
 // Lets go of the logs. The next late row gets new ones.

@@ -9,6 +9,7 @@
  *   metrics_replay.c   recovery
  *   metrics_flush.c    tails to parts, freezing of catalog segments
  *   metrics_merge.c    merging parts, closing partitions
+ *   metrics_mask.c     deleting
  *   metrics_upkeep.c   background threads, retention, disk room
  *   metrics_snapshot.c hard-linked copies
  *   metrics_read.c     views: select, label strings
@@ -64,12 +65,22 @@ struct span_part {
     struct manifest_part info;
 };
 
+struct span_mask { // hides rows of parts with smaller numbers
+    _Atomic uint32_t refs;
+    uint64_t number;
+    int64_t min_ms, max_ms; // both inclusive
+    struct arena arena;
+    struct matcher *matchers;
+    size_t matcher_count;
+};
+
 // What a reader sees of a partition: immutable.
 struct span_view {
     _Atomic uint32_t refs;
-    size_t tail_count, part_count;
-    struct tail **tails;     // by sequence; referenced
-    struct span_part *parts; // by sequence
+    size_t tail_count, part_count, mask_count;
+    struct tail **tails;      // by sequence; referenced
+    struct span_part *parts;  // by sequence
+    struct span_mask **masks; // by number; referenced
 };
 
 struct late_entry { // a series with rows here that has moved on to a newer partition
@@ -103,6 +114,7 @@ struct span {
     VEC(struct log_stream *) catalog_streams; // oldest first
     VEC(struct tail *) tails;                 // by sequence; heads included
     VEC(struct span_part) parts;              // by (seq_from, number)
+    VEC(struct span_mask *) masks;            // by number
     struct map late_map;
     VEC(struct late_entry) late;
 
@@ -324,6 +336,39 @@ MUST_CHECK bool span_merge(struct span *s, struct err *e);               // all 
  */
 MUST_CHECK bool span_close_writing(struct span *s, struct err *e);
 bool span_is_due_to_close(struct span *s);
+
+/* ---- deleting ---- */
+
+MUST_CHECK bool span_mask_parse(const struct manifest_mask *m, struct span_mask **out,
+                                struct err *e);
+struct span_mask *span_mask_get(struct span_mask *k);
+void span_mask_put(struct span_mask *k);
+OWN_DEFINE(struct span_mask *, span_mask_put)
+void span_masks_load(struct span *s, const struct manifest *m);
+void span_masks_prune_locked(struct span *s, const struct manifest *m); // those not listed any more
+
+// What masks hide, by id: of a view's times, or of a merge's inputs.
+struct mask_ids {
+    uint64_t number;
+    int64_t min_ms, max_ms;
+    uint64_t *bits;
+    uint32_t id_end;
+};
+struct mask_set {
+    struct mask_ids *v;
+    size_t n;
+};
+struct mask_query {
+    int64_t min_ms, max_ms; // both inclusive
+    struct catalog_read read;
+};
+MUST_CHECK bool masks_resolve(const struct span_view *rows, struct catalog_view *catalog,
+                              const struct mask_query *q, struct mask_set *out, struct err *e);
+// Takes what is hidden of c[from..n): rows of one id of the part with that number, times ascending.
+void masks_apply(const struct mask_set *m, uint64_t part, uint32_t id, struct sample_columns *c,
+                 size_t from);
+// Rewrites the parts of which masks hide rows. In metrics_merge.c.
+MUST_CHECK bool span_clean(struct span *s, struct err *e);
 
 /* ---- upkeep ---- */
 

@@ -19,6 +19,7 @@ struct scan_span {
     uint64_t *want;                     // bit per id
     uint32_t id_end;
     int64_t min_ms, max_ms;
+    struct mask_set masks;
     bool is_wanted;
 };
 
@@ -93,7 +94,11 @@ static bool start_span(struct scan *c, size_t index, struct err *e)
         return false;
     ss->want = arena_array(&c->arena, words, uint64_t);
     ss->cursor = arena_array(&c->arena, vs->rows->part_count + 1, struct metric_part_cursor *);
-    return true;
+    if (LIKELY(!vs->rows->mask_count))
+        return true;
+    struct catalog_damage damage = { 0 }; // said by the select before
+    struct mask_query q = { ss->min_ms, ss->max_ms, { &c->arena, c->budget, &damage } };
+    return masks_resolve(vs->rows, vs->catalog, &q, &ss->masks, e);
 }
 
 static bool start_tails(struct scan *c, struct scan_span *ss, struct err *e)
@@ -130,8 +135,11 @@ static bool read_parts(struct scan *c, struct scan_span *ss, uint32_t id, uint32
             continue;
         if (!ss->cursor[i])
             ss->cursor[i] = metric_part_cursor_new(rows->parts[i].part, flags);
-        if (metric_part_read(ss->cursor[i], id, ss->min_ms, ss->max_ms, out, &why))
+        size_t from = out->n;
+        if (metric_part_read(ss->cursor[i], id, ss->min_ms, ss->max_ms, out, &why)) {
+            masks_apply(&ss->masks, info->number, id, out, from);
             continue;
+        }
         if (why.kind != ERR_CORRUPT) {
             *e = why;
             return false;

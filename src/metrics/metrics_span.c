@@ -21,12 +21,15 @@ static void span_free(struct span *s)
         tail_put(s->tails.v[i]);
     for (size_t i = 0; i < s->parts.n; i++)
         metric_part_put(s->parts.v[i].part);
+    for (size_t i = 0; i < s->masks.n; i++)
+        span_mask_put(s->masks.v[i]);
     for (size_t i = 0; i < s->catalog_streams.n; i++)
         log_stream_put(s->catalog_streams.v[i]);
     log_group_free(s->logs);
     catalog_close(s->catalog);
     vec_fini(&s->tails);
     vec_fini(&s->parts);
+    vec_fini(&s->masks);
     vec_fini(&s->catalog_streams);
     vec_fini(&s->late);
     map_fini(&s->late_map);
@@ -352,6 +355,8 @@ static bool open_once(struct span *s, bool fill_slots, struct err *e)
         return err_wrap(e, "partition %s", s->name);
     if (!s->parts.n)
         open_parts(s, &m);
+    if (!s->masks.n)
+        span_masks_load(s, &m);
     for (size_t i = 0; i < m.parts.n; i++) {
         if (m.parts.v[i].shard == MANIFEST_SHARD_ALL)
             atomic_store_explicit(&s->is_final, true, memory_order_relaxed);
@@ -565,8 +570,11 @@ void span_view_put(struct span_view *v)
         tail_put(v->tails[i]);
     for (size_t i = 0; i < v->part_count; i++)
         metric_part_put(v->parts[i].part);
+    for (size_t i = 0; i < v->mask_count; i++)
+        span_mask_put(v->masks[i]);
     xfree(v->tails);
     xfree(v->parts);
+    xfree(v->masks);
     xfree(v);
 }
 
@@ -599,6 +607,10 @@ void span_publish_locked(struct span *s)
         v->parts[i] = s->parts.v[i];
         (void)metric_part_get(v->parts[i].part);
     }
+    v->mask_count = s->masks.n;
+    v->masks = s->masks.n ? xcalloc(s->masks.n, sizeof *v->masks) : NULL;
+    for (size_t i = 0; i < s->masks.n; i++)
+        v->masks[i] = span_mask_get(s->masks.v[i]);
     mutex_lock(&s->tenant->snapshot_mu);
     old = s->view;
     s->view = v;

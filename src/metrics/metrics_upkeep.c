@@ -422,3 +422,8 @@ bool metrics_merge(struct metrics *m, struct err *e)
 {
     return each_span(m, merge_now, e);
 }
+
+bool metrics_clean(struct metrics *m, struct err *e)
+{
+    return each_span(m, span_clean, e);
+}

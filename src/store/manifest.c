@@ -10,11 +10,15 @@
 #include "base/fault.h"
 #include "base/file.h"
 #include "base/hash.h"
+#include "base/mem.h"
 
 void manifest_fini(struct manifest *m)
 {
     vec_fini(&m->segments);
     vec_fini(&m->parts);
+    for (size_t i = 0; i < m->masks.n; i++)
+        xfree(m->masks.v[i].rows);
+    vec_fini(&m->masks);
 }
 
 void manifest_copy(struct manifest *to, const struct manifest *from)
@@ -28,6 +32,10 @@ void manifest_copy(struct manifest *to, const struct manifest *from)
         *vec_push(&to->segments) = from->segments.v[i];
     for (size_t i = 0; i < from->parts.n; i++)
         *vec_push(&to->parts) = from->parts.v[i];
+    to->masks.v = NULL;
+    to->masks.n = to->masks.cap = 0;
+    for (size_t i = 0; i < from->masks.n; i++)
+        manifest_add_mask(to, &from->masks.v[i]);
 }
 
 static bool part_before(const struct manifest_part *x, const struct manifest_part *y)
@@ -55,6 +63,32 @@ bool manifest_drop_part(struct manifest *m, uint64_t number)
         return true;
     }
     return false;
+}
+
+void manifest_add_mask(struct manifest *m, const struct manifest_mask *mask)
+{
+    struct manifest_mask *x = vec_push(&m->masks);
+
+    assert(m->masks.n == 1 || x[-1].number < mask->number);
+    *x = *mask;
+    x->rows = xstrdup_str(str_c(mask->rows));
+}
+
+void manifest_drop_masks(struct manifest *m)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < m->masks.n; i++) {
+        bool hides = false;
+
+        for (size_t k = 0; k < m->parts.n && !hides; k++)
+            hides = manifest_mask_hides(&m->masks.v[i], &m->parts.v[k]);
+        if (hides)
+            m->masks.v[kept++] = m->masks.v[i];
+        else
+            xfree(m->masks.v[i].rows);
+    }
+    m->masks.n = kept;
 }
 
 /* ---- printing ---- */
@@ -96,6 +130,12 @@ void manifest_print(struct buf *b, const struct manifest *m)
     }
     for (size_t i = 0; i < m->parts.n; i++)
         print_part(b, &m->parts.v[i]);
+    for (size_t i = 0; i < m->masks.n; i++) {
+        const struct manifest_mask *k = &m->masks.v[i];
+
+        buf_printf(b, "mask %" PRIu64 " time %" PRId64 " %" PRId64 " rows %s\n", k->number,
+                   k->min_ms, k->max_ms, k->rows);
+    }
     buf_printf(b, "end crc32c %08" PRIx32 "\n", crc32c(0, b->p + from, b->n - from));
 }
 
@@ -239,6 +279,25 @@ static void parse_part(struct line *l, struct manifest *m)
     manifest_add_part(m, &p);
 }
 
+static void parse_mask(struct line *l, struct manifest *m)
+{
+    OWNED(arena_fini) struct arena a = { 0 };
+    struct manifest_mask k = { .number = line_u64(l) };
+
+    line_expect(l, "time");
+    k.min_ms = line_i64(l);
+    k.max_ms = line_i64(l);
+    line_expect(l, "rows");
+    struct str rows = line_word(l);
+    if (k.min_ms > k.max_ms || memchr(rows.p, 0, rows.n) ||
+        (m->masks.n && m->masks.v[m->masks.n - 1].number >= k.number))
+        l->bad = true;
+    if (l->bad)
+        return;
+    k.rows = arena_cstr(&a, rows);
+    manifest_add_mask(m, &k);
+}
+
 static bool parse_line(struct str text, unsigned number, struct manifest *m, struct err *e)
 {
     struct line l = { text, false };
@@ -261,6 +320,8 @@ static bool parse_line(struct str text, unsigned number, struct manifest *m, str
         parse_segment(&l, m);
     } else if (str_eq_c(word, "part")) {
         parse_part(&l, m);
+    } else if (str_eq_c(word, "mask")) {
+        parse_mask(&l, m);
     } else {
         return err_set(e, ERR_UNSUPPORTED, "line %u: unknown word \"%.*s\"", number, STRF(word));
     }

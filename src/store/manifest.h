@@ -10,10 +10,12 @@
  *   log_first <n> <n> …  catalog_first <n>      (two lines; one number per shard)
  *   segment <n> ids <from> <to> bytes <n> crc <hex>
  *   part <n> shard <n|all> seq <from> <to> resolution <ms> time <min> <max> rows <n> bytes <n> crc <hex>
+ *   mask <number> time <min> <max> rows <word>
  *   end crc32c <hex>
  *
  * Logs with numbers below log_first (per shard) are dead; those from there on are replayed.
- * `seq` of a part: numbers of the logs whose rows it holds; smaller ones were accepted earlier.
+ * A mask hides rows of parts whose number is below its own; which rows is said by a word that is the
+ * caller's. `seq` of a part: numbers of the logs whose rows it holds; smaller ones were accepted earlier.
  */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -37,6 +39,12 @@ struct manifest_part {
     uint32_t crc;
 };
 
+struct manifest_mask {
+    uint64_t number; // of the one counter, so that it says which parts are older
+    int64_t min_ms, max_ms;
+    char *rows; // no blank, no line end; owned
+};
+
 struct manifest {
     char kind[16];              // "metrics"
     int64_t span_min, span_max; // [min, max)
@@ -45,6 +53,7 @@ struct manifest {
     uint64_t log_first[MANIFEST_SHARDS_MAX];
     VEC(struct manifest_segment) segments; // by id_from
     VEC(struct manifest_part) parts;       // by (seq_from, number)
+    VEC(struct manifest_mask) masks;       // by number
 };
 
 void manifest_fini(struct manifest *m);
@@ -58,4 +67,11 @@ MUST_CHECK bool manifest_read(const char *path, struct manifest *out, struct err
 MUST_CHECK bool manifest_write(const char *path, const struct manifest *m, struct err *e);
 // Puts the part at its place in the order.
 void manifest_add_part(struct manifest *m, const struct manifest_part *p);
-bool manifest_drop_part(struct manifest *m, uint64_t number); // false: not listed
+bool manifest_drop_part(struct manifest *m, uint64_t number);                 // false: not listed
+void manifest_add_mask(struct manifest *m, const struct manifest_mask *mask); // rows is copied
+// Whether the part may hold rows that the mask hides.
+static inline bool manifest_mask_hides(const struct manifest_mask *k, const struct manifest_part *p)
+{
+    return p->number < k->number && p->min_ms <= k->max_ms && p->max_ms >= k->min_ms;
+}
+void manifest_drop_masks(struct manifest *m); // those that hide nothing of any part

@@ -523,11 +523,25 @@ TEST(exemplars_come_back_in_order)
 
 /* ---- merging ---- */
 
-static int64_t cutoff(void *ctx, uint32_t id)
+// Takes out what is older than the series' bound.
+static void cut_old(void *ctx, size_t input UNUSED, uint32_t id, struct sample_columns *rows,
+                    size_t from)
 {
     const int64_t *by_id = ctx;
+    size_t kept = from;
 
-    return by_id[id % 8];
+    for (size_t i = from; i < rows->n; i++) {
+        if (rows->t_ms[i] < by_id[id % 8])
+            continue;
+        rows->t_ms[kept] = rows->t_ms[i];
+        rows->value[kept] = rows->value[i];
+        if (rows->has_hist)
+            rows->hist[kept] = rows->hist[i];
+        if (rows->has_start)
+            rows->start_ms[kept] = rows->start_ms[i];
+        kept++;
+    }
+    rows->n = kept;
 }
 
 static void merge_models(const struct model *in, size_t n, const int64_t *cut, struct model *out)
@@ -604,7 +618,7 @@ TEST(merging_equals_a_sorted_map)
         merge_models(in, n, cut, &want);
         struct budget budget = { 0 };
         struct metric_part_merge m = {
-            .input = part, .inputs = n, .cutoff = cutoff, .ctx = cut, .budget = &budget
+            .input = part, .inputs = n, .cut = cut_old, .ctx = cut, .budget = &budget
         };
         CHECK_OK(metric_part_writer_open(&w, &o, &e), &e);
         // In two halves of ids, as a merge that is cut by size does it; with one writer here.

@@ -124,6 +124,17 @@ static inline void ledger_add(struct ledger *l, unsigned i, int64_t t_ms, uint64
     l->series[i].v[at] = (struct ledger_row){ t_ms, bits };
 }
 
+static inline void ledger_remove(struct ledger *l, unsigned i, int64_t min_ms, int64_t max_ms)
+{
+    size_t kept = 0;
+
+    for (size_t k = 0; k < l->series[i].n; k++) {
+        if (l->series[i].v[k].t_ms < min_ms || l->series[i].v[k].t_ms > max_ms)
+            l->series[i].v[kept++] = l->series[i].v[k];
+    }
+    l->series[i].n = kept;
+}
+
 static inline struct append_stats fx_commit(struct fixture *f)
 {
     struct append_stats stats = { 0 };

@@ -1,6 +1,6 @@
 /*
- * metrics_model_test.c - random appends, flushes, merges, closings, snapshots and reopenings, compared
- * with a sorted map.
+ * metrics_model_test.c - random appends, deletions, flushes, merges, closings, snapshots and
+ * reopenings, compared with a sorted map.
  */
 // SPDX-License-Identifier: Apache-2.0
 #include "metrics/metrics.h"
@@ -35,12 +35,32 @@ static void random_batch(struct fixture *f, struct rand_state *r, int64_t now_ms
     }
 }
 
-static void random_upkeep(struct fixture *f, struct rand_state *r)
+// Deletes a third of the series, or one metric, in a stretch of the past.
+static void random_delete(struct fixture *f, struct rand_state *r, int64_t now_ms)
+{
+    OWNED(arena_fini) struct arena a = { 0 };
+    bool by_job = rand_next(r) % 2;
+    unsigned which = (unsigned)(rand_next(r) % (by_job ? 3 : 10));
+    struct matcher m = { MATCH_EQ, by_job ? STR("job") : LABEL_NAME,
+                         arena_printf(&a, by_job ? "job-%u" : "metric_%u", which), NULL };
+    int64_t max_ms = now_ms - MS_HOUR - (int64_t)(rand_next(r) % (uint64_t)MS_DAY);
+    struct metrics_delete d = { &m, 1, max_ms - (int64_t)(rand_next(r) % (uint64_t)MS_DAY),
+                                max_ms };
+    struct err e = { 0 };
+
+    CHECK_OK(metrics_delete(f->t, &d, &e), &e);
+    for (unsigned i = 0; i < WIDTH; i++) {
+        if (which == i % (by_job ? 3 : 10))
+            ledger_remove(f->ledger, i, d.min_ms, d.max_ms);
+    }
+}
+
+static void random_upkeep(struct fixture *f, struct rand_state *r, int64_t now_ms)
 {
     struct err e = { 0 };
     char name[64];
 
-    switch (rand_next(r) % 12) {
+    switch (rand_next(r) % 14) {
     case 0:
     case 1:
     case 2:
@@ -59,6 +79,13 @@ static void random_upkeep(struct fixture *f, struct rand_state *r)
     case 6:
         f->o.shards = 1u << (1 + rand_next(r) % 3);
         break;
+    case 7:
+        random_delete(f, r, now_ms);
+        break;
+    case 8:
+        if (rand_next(r) % 3 == 0)
+            CHECK_OK(metrics_clean(f->m, &e), &e);
+        break;
     default:
         break;
     }
@@ -74,7 +101,7 @@ static void run(uint64_t seed)
         int64_t now_ms = T0 + k * (int64_t)(20 * MS_MINUTE); // three and a half days
         f->clock.fake_ms = now_ms + MS_MINUTE;
         random_batch(f, &r, now_ms);
-        random_upkeep(f, &r);
+        random_upkeep(f, &r, now_ms);
         if (k % 10 == 9)
             (void)fx_compare_range(f, now_ms - (int64_t)(rand_next(&r) % (50 * (uint64_t)MS_HOUR)),
                                    now_ms);

@@ -40,6 +40,8 @@ static struct manifest sample(void)
     p.seq_from = 1;
     p.shard = MANIFEST_SHARD_ALL;
     manifest_add_part(&m, &p);
+    manifest_add_mask(&m, &(struct manifest_mask){ 103, -9, 3, (char *)"job=~a%7cb" });
+    manifest_add_mask(&m, &(struct manifest_mask){ 105, 1, 3, (char *)"x=" });
     return m;
 }
 
@@ -57,7 +59,27 @@ TEST(print_and_parse_agree)
     CHECK(got.parts.v[0].shard == MANIFEST_SHARD_ALL && got.log_first[1] == 18);
     manifest_print(&again, &got);
     CHECK_STR(buf_view(&again), buf_view(&text));
+    CHECK(got.masks.n == 2 && got.masks.v[0].min_ms == -9 &&
+          strcmp(got.masks.v[1].rows, "x=") == 0);
+    CHECK(manifest_mask_hides(&got.masks.v[0], &got.parts.v[0]));
     CHECK(manifest_drop_part(&got, 101) && !manifest_drop_part(&got, 101) && got.parts.n == 1);
+}
+
+TEST(masks_go_when_no_older_part_is_left_in_their_time)
+{
+    OWNED(manifest_fini) struct manifest m = sample();
+    struct manifest_part young = m.parts.v[0];
+
+    young.number = 104;
+    manifest_add_part(&m, &young);
+    manifest_drop_masks(&m);
+    CHECK(m.masks.n == 2);
+    CHECK(manifest_drop_part(&m, 101) && manifest_drop_part(&m, 102));
+    manifest_drop_masks(&m);
+    CHECK(m.masks.n == 1 && m.masks.v[0].number == 105);
+    CHECK(manifest_drop_part(&m, 104));
+    manifest_drop_masks(&m);
+    CHECK(m.masks.n == 0);
 }
 
 TEST(every_cut_and_every_flip_is_noticed)
