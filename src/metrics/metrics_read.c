@@ -137,12 +137,6 @@ static bool select_span(struct select_ctx *c, uint32_t index, struct err *e)
         return true;
     if (!catalog_select(vs->catalog, &q, &read, &ids, e))
         return false;
-    if (vs->rows->mask_count) {
-        struct mask_query masks = { c->q->min_ms, c->q->max_ms, read };
-
-        if (!view_drop_masked(c->view, index, &masks, &ids, e))
-            return false;
-    }
     if (!budget_charge(c->budget, ids.n * (sizeof(struct series_entry) + sizeof *keys), e))
         return false;
     keys = arena_array(c->a, ids.n, struct catalog_key);

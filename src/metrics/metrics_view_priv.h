@@ -53,12 +53,6 @@ static inline const struct series_loc *entry_locs(const struct series_entry *x,
     return l->v;
 }
 
-/* ---- metrics_mask.c ---- */
-
-// Takes those out of ids (of one span) of which no row is left in the times.
-MUST_CHECK bool view_drop_masked(struct metrics_view *v, uint32_t span, const struct mask_query *q,
-                                 struct catalog_ids *ids, struct err *e);
-
 /* ---- metrics_damage.c ---- */
 
 // Notes once that the view's answers lack something; counts and logs it.

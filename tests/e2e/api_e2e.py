@@ -33,11 +33,9 @@ SETTLE_S = {"live": 15}  # scraping must have come to rest
 
 # Differences that are known, by (recording, id as a regular expression): counted as skipped.
 RULES = "rules are read but not evaluated yet"
-DELETE = "deleting series comes with the masks of the store"
 CREATION = "upstream cuts names in order of creation, then sorts: which it gives is an accident"
 GO_PROTO = "the wording of Go's protobuf; ours says what is malformed and where"
 KNOWN = [
-    ("fixed", r"admin/.*(del-nosuch|clean|del-range|del-all|del-form)", DELETE),
     ("fixed", r"search/(names-limit|batch)", CREATION),
     ("fixed", r"(write|read)/(v2-)?bad-proto", GO_PROTO),
     ("fixed", r"mgmt/version", "the version is ours; the record marks parts of a text as volatile"),

@@ -107,10 +107,10 @@ TEST(words_of_a_newer_program_are_refused)
     struct err e = { 0 };
 
     buf_lit(&text, "vigie partition 1 kind metrics span 0 9 shards 1 epoch 1 generation 1\n"
-                   "next file 1 id 0\nlog_first 0\ncatalog_first 0\nmask 3 upto 16\n");
+                   "next file 1 id 0\nlog_first 0\ncatalog_first 0\nabsorbs 2026-10-01\n");
     buf_printf(&text, "end crc32c %08x\n", crc32c(0, text.p, text.n));
     CHECK(!manifest_parse(buf_view(&text), &got, &e) && e.kind == ERR_UNSUPPORTED);
-    CHECK(strstr(e.text, "mask"));
+    CHECK(strstr(e.text, "absorbs"));
 }
 
 static void edit_part(void *ctx, struct manifest *m)
