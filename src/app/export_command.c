@@ -37,6 +37,7 @@ static const struct flag common[] = {
 static const struct export_kind *const kinds[] = {
     &export_kind_node,
     &export_kind_blackbox,
+    &export_kind_redis,
 };
 
 const char *export_flag(const struct flags *f, const char *name)
@@ -234,7 +235,7 @@ static int run(const struct export_kind *k, const struct flags *f)
         return 0; // it was only asked to check
     struct str path = flags_text(f, k->path_flag ? k->path_flag : "web.telemetry-path");
     x->metrics_path = path.n ? path.p : NULL;
-    x->no_self = flags_bool(f, "web.disable-exporter-metrics");
+    x->no_self = x->no_self || flags_bool(f, "web.disable-exporter-metrics");
     if (serve(k, f, x, &e))
         return 0;
     log_error("export", "not started", KV_ERR(&e));
