@@ -16,6 +16,7 @@
 #include "export/export.h"
 #include "face/prometheus.h"
 #include "face/ui.h"
+#include "pipeline/intake.h"
 
 struct server {
     struct flags flags;
@@ -23,7 +24,10 @@ struct server {
     bool as_prometheus; // called by that name: only what that program has
     int64_t start_ms, start_mono_ns;
     struct metrics *metrics;
-    struct metrics_tenant *tenant;
+    struct metrics_tenant *tenant; // of scrapes, rules, and of requests that name none
+    struct intake *intake;         // what is pushed goes through it
+    struct limits_store *limits;   // NULL: nothing is limited
+    bool tenancy;                  // requests must name their tenants
     struct scraper *scraper;
     struct query_engine engine;
     struct export_node *node;
@@ -67,6 +71,7 @@ struct serve_part {
     const char *page_path;
     bool (*page)(struct server *s, struct buf *out, struct err *e);
 };
+extern const struct serve_part serve_intake_part; // first: others push through it
 extern const struct serve_part serve_prometheus_part;
 extern const struct serve_part serve_pushgateway_part;
 

@@ -59,7 +59,9 @@ static bool host_has_feature(void *ctx, const char *name)
 // Flags that the newest Prometheus does not have: ours, and those of older releases.
 static bool is_unknown_there(const char *name)
 {
-    static const char *const names[] = { "storage.wal-sync",
+    static const char *const names[] = { "auth.multitenancy-enabled",
+                                         "limits.file",
+                                         "storage.wal-sync",
                                          "storage.cache-size",
                                          "alertmanager.timeout",
                                          "storage.tsdb.retention",
@@ -108,6 +110,9 @@ static bool make_face(struct server *s, struct serve_prometheus *p, struct err *
     struct prom_face_options o = {
         .metrics = s->metrics,
         .tenant = s->tenant,
+        .intake = s->intake,
+        .limits = s->limits,
+        .tenancy = s->tenancy,
         .scraper = s->scraper,
         .host = { s, host_config, host_reload, host_quit, host_ready, host_reload_state,
                   host_has_feature },

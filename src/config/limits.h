@@ -89,4 +89,10 @@ uint64_t limits_store_number(const struct limits_store *s);
 MUST_CHECK bool limits_store_reload(struct limits_store *s, struct err *e); // now
 // Reloads when the file has changed; logs what came of it. What the watching thread does.
 void limits_store_poll(struct limits_store *s);
-MUST_CHECK bool limits_store_watch(struct limits_store *s, struct err *e); // starts that thread
+/*
+ * Starts a thread that polls, when there is a file. changed: NULL, or called after every document
+ * taken in, on the thread that took it.
+ */
+MUST_CHECK bool limits_store_watch(struct limits_store *s, void (*changed)(void *ctx), void *ctx,
+                                   struct err *e);
+void limits_store_stop(struct limits_store *s); // joins it; nothing is called from then on

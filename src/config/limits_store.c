@@ -28,6 +28,8 @@ struct limits_store {
     struct limits_doc *doc;
     struct file_state seen;
     bool stopping;
+    void (*changed)(void *ctx);
+    void *changed_ctx;
     _Atomic uint64_t number; // of doc; released after it was set
     struct thread thread;
 };
@@ -61,14 +63,20 @@ static bool read_doc(const struct limits_store *s, struct limits_doc **out, stru
 static void set_doc(struct limits_store *s, struct limits_doc *d, const struct file_state *seen)
 {
     struct limits_doc *old;
+    void (*changed)(void *ctx);
+    void *ctx;
 
     mutex_lock(&s->mu);
     old = s->doc;
     s->doc = d;
     s->seen = *seen;
     atomic_store_explicit(&s->number, d->number, memory_order_release);
+    changed = s->changed;
+    ctx = s->changed_ctx;
     mutex_unlock(&s->mu);
     limits_doc_put(old);
+    if (changed)
+        changed(ctx);
 }
 
 bool limits_store_reload(struct limits_store *s, struct err *e)
@@ -98,15 +106,22 @@ bool limits_store_open(struct limits_store **out, const char *path, bool tenancy
     return true;
 }
 
+void limits_store_stop(struct limits_store *s)
+{
+    mutex_lock(&s->mu);
+    s->stopping = true;
+    s->changed = NULL;
+    cond_wake_all(&s->wake);
+    mutex_unlock(&s->mu);
+    thread_join(&s->thread);
+    s->thread = (struct thread){ 0 };
+}
+
 void limits_store_close(struct limits_store *s)
 {
     if (!s)
         return;
-    mutex_lock(&s->mu);
-    s->stopping = true;
-    cond_wake_all(&s->wake);
-    mutex_unlock(&s->mu);
-    thread_join(&s->thread);
+    limits_store_stop(s);
     limits_doc_put(s->doc);
     cond_fini(&s->wake);
     mutex_fini(&s->mu);
@@ -164,7 +179,12 @@ static void *watch(void *ctx)
     return NULL;
 }
 
-bool limits_store_watch(struct limits_store *s, struct err *e)
+bool limits_store_watch(struct limits_store *s, void (*changed)(void *ctx), void *ctx,
+                        struct err *e)
 {
+    mutex_lock(&s->mu);
+    s->changed = changed;
+    s->changed_ctx = ctx;
+    mutex_unlock(&s->mu);
     return !s->path || thread_start(&s->thread, "limits", watch, s, e);
 }

@@ -75,6 +75,10 @@ void prom_route_with(struct prom_face *f, struct http_server *s, const struct ht
     route.compress_small = !route.no_compress;
     *vec_push(&f->paths) = str_c(r->path);
     http_server_route(s, &route);
+    if (f->o.as_prometheus || !str_starts(str_c(r->path), STR("/api/v1/")))
+        return;
+    route.path = arena_printf(&f->arena, "%.*s/prometheus%s", STRF(prefix), r->path).p; // Mimir's
+    http_server_route(s, &route);
 }
 
 void prom_route(struct prom_face *f, struct http_server *s, const char *method, const char *path,
@@ -159,10 +163,10 @@ static void add_cors(struct prom_face *f, struct http_exchange *x)
 
 bool prom_face_before(struct http_exchange *x)
 {
-    // Routes of the face carry it; so does an exchange without route (the server's own context).
-    if (str_find(x->req.path, STR("/api/v1/")) != STR_NPOS && x->route_ctx &&
-        is_api(prom_face_of(x), x->req.path))
-        add_cors(prom_face_of(x), x);
+    struct prom_face *f = x->server_ctx; // routes of other parts on this port have their own
+
+    if (str_find(x->req.path, STR("/api/v1/")) != STR_NPOS && is_api(f, x->req.path))
+        add_cors(f, x);
     return true;
 }
 

@@ -9,6 +9,7 @@
 #include "config/prometheus.h"
 #include "metrics/metrics.h"
 #include "net/http.h"
+#include "pipeline/intake.h"
 #include "pipeline/scrape.h"
 #include "query/query.h"
 
@@ -30,8 +31,11 @@ struct prom_host {
 
 struct prom_face_options {
     struct metrics *metrics;
-    struct metrics_tenant *tenant;
-    struct scraper *scraper; // NULL: agent-less tools
+    struct metrics_tenant *tenant; // of requests that name none
+    struct intake *intake;         // what is pushed goes through it
+    struct limits_store *limits;   // NULL: nothing is limited
+    bool tenancy;                  // requests must name their tenants
+    struct scraper *scraper;       // NULL: agent-less tools
     struct prom_host host;
     const struct query_engine *engine;
     struct clock *clock;

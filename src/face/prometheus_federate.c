@@ -48,10 +48,10 @@ static bool take_latest(void *ctx, uint32_t pos, const struct series_samples *s,
     return true;
 }
 
-static bool collect(struct federation *f, const struct prom_selectors *s, struct err *e)
+static bool collect(struct federation *f, struct series_source *source,
+                    const struct prom_selectors *s, struct err *e)
 {
     struct prom_face *face = prom_face_of(f->x);
-    struct series_source *source = metrics_source(face->o.tenant);
     OWNED(series_view_put) struct series_view *view = NULL;
     struct budget b = prom_budget(f->x);
     int64_t lookback = face->o.engine->lookback_delta_ms;
@@ -236,7 +236,10 @@ static void federate(struct http_exchange *x)
     }
     struct str type = prom_expo_type(x, &f.format, &f.utf8);
     f.external = prom_external_labels(x);
-    if (!collect(&f, &s, &e)) {
+    struct series_source *source = prom_source(x);
+    if (!source)
+        return;
+    if (!collect(&f, source, &s, &e)) {
         prom_plain_error(x, 500, str_c(e.text));
         return;
     }

@@ -30,6 +30,22 @@ static inline struct prom_face *prom_face_of(struct http_exchange *x)
     return x->route_ctx;
 }
 
+/* ---- tenants (prometheus_tenant.c); what takes the exchange answers it on failure ---- */
+
+struct tenant_names;
+// The tenants a request asks about.
+bool prom_tenants(struct http_exchange *x, struct tenant_names *out);
+// What the request may read, in its arena. NULL: answered.
+struct series_source *prom_source(struct http_exchange *x);
+// The one tenant of requests that can be about one only; NULL without *answered: it has no data.
+struct metrics_tenant *prom_tenant(struct http_exchange *x, bool *answered);
+struct prom_limits { // of queries; 0: none
+    uint64_t series_max, samples_max, expression_bytes;
+    int64_t lookback_ms, length_ms;
+};
+// The least of the tenants' limits.
+struct prom_limits prom_limits(struct http_exchange *x, const struct tenant_names *names);
+
 /* ---- the envelope ---- */
 
 struct prom_notes { // warnings and infos of an answer

@@ -1,6 +1,7 @@
 // prometheus_query.c - query, query_range, format_query, parse_query.
 // SPDX-License-Identifier: Apache-2.0
 #include "base/log.h"
+#include "auth/tenant.h"
 #include "face/prometheus_priv.h"
 
 enum { POINTS_MAX = 11000 };
@@ -276,15 +277,58 @@ static void answer(struct run *r, const struct query_result *q)
     prom_reply_end(r->x, &w, &notes);
 }
 
+// Looks at the query itself; the engine's own limits are lowered to the tenants'. False: answered.
+static bool within_limits(struct run *r, struct query_engine *engine)
+{
+    struct prom_face *f = prom_face_of(r->x);
+    struct arena *a = &r->x->arena;
+    struct tenant_names names;
+    int64_t length_ms = r->request.range ? r->request.end_ms - r->request.start_ms : 0;
+
+    if (!f->o.limits)
+        return true;
+    if (!prom_tenants(r->x, &names))
+        return false;
+    struct prom_limits l = prom_limits(r->x, &names);
+    if (l.samples_max && (!engine->samples_max || l.samples_max < engine->samples_max))
+        engine->samples_max = l.samples_max;
+    if (l.expression_bytes && r->request.text.n > l.expression_bytes) {
+        prom_error(r->x, "execution",
+                   arena_printf(a,
+                                "the query is longer than the limit "
+                                "(err-mimir-max-query-expression-size-bytes): "
+                                "max_query_expression_size_bytes is %llu, the query has %zu",
+                                (unsigned long long)l.expression_bytes, r->request.text.n));
+        return false;
+    }
+    if (l.length_ms && length_ms > l.length_ms) {
+        OWNED(buf_fini) struct buf limit = { 0 };
+        OWNED(buf_fini) struct buf length = { 0 };
+        buf_duration(&limit, l.length_ms);
+        buf_duration(&length, length_ms);
+        prom_error(r->x, "execution",
+                   arena_printf(a,
+                                "the query time range exceeds the limit "
+                                "(err-mimir-max-total-query-length): max_total_query_length is "
+                                "%.*s, the query spans %.*s",
+                                STRF(buf_view(&limit)), STRF(buf_view(&length))));
+        return false;
+    }
+    return true;
+}
+
 static void run_query(struct run *r)
 {
     struct prom_face *f = prom_face_of(r->x);
     struct query_result q = { 0 };
+    struct query_engine engine = *f->o.engine;
+    struct series_source *source = prom_source(r->x);
     struct err e = { 0 };
 
+    if (!source || !within_limits(r, &engine))
+        return;
     prom_query_begin(f);
-    bool ok = query_run(f->o.engine, &r->request, metrics_source(f->o.tenant), &r->budget,
-                        &r->x->arena, &q, &e);
+    bool ok = query_run(&engine, &r->request, source, &r->budget, &r->x->arena, &q, &e);
     prom_query_end(f, &(struct prom_query_record){
                           .exchange = r->x,
                           .request = &r->request,

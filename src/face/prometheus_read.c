@@ -109,7 +109,9 @@ static void query_exemplars(struct http_exchange *x)
         return;
     }
     // Exemplars have times of their own: the series may be of any time.
-    struct series_source *s = metrics_source(f->o.tenant);
+    struct series_source *s = prom_source(x);
+    if (!s)
+        return;
     if (!s->open(s, prom_time_storage_ms(PROM_TIME_MIN), prom_time_storage_ms(PROM_TIME_MAX), &view,
                  &e)) {
         prom_error_of(x, &e);
@@ -134,6 +136,7 @@ struct reader {
     struct labels external;
     VEC(struct regex *) regexes;
     struct buf out;
+    struct series_source *source;
     struct series_set *set;
     size_t query;
     bool streamed;
@@ -209,7 +212,7 @@ static bool put_series(void *ctx, uint32_t pos, const struct series_samples *s, 
 
 static bool run_read(struct reader *r, const struct prompb_query *q, struct err *e)
 {
-    struct series_source *source = metrics_source(prom_face_of(r->x)->o.tenant);
+    struct series_source *source = r->source;
     OWNED(series_view_put) struct series_view *view = NULL;
     struct select_query select = { .min_ms = q->min_ms, .max_ms = q->max_ms };
     struct series_set set;
@@ -247,6 +250,9 @@ static void read_request(struct http_exchange *x)
         prom_plain_error(x, 400, str_c(e.text));
         return;
     }
+    r.source = prom_source(x);
+    if (!r.source)
+        return;
     r.external = prom_external_labels(x);
     r.streamed = q.streamed;
     http_set_header(

@@ -337,10 +337,12 @@ static void answer(struct search *s)
 static void run(struct search *s, struct str label)
 {
     OWNED(series_view_put) struct series_view *view = NULL;
-    struct series_source *source = metrics_source(prom_face_of(s->x)->o.tenant);
+    struct series_source *source = prom_source(s->x);
     int64_t min_ms = prom_time_storage_ms(s->start), max_ms = prom_time_storage_ms(s->end);
     struct err e;
 
+    if (!source)
+        return;
     if (source->open(source, min_ms, max_ms, &view, &e) && collect(s, label, view, &e))
         answer(s);
     else
@@ -361,7 +363,7 @@ static void search_metric_names(struct http_exchange *x)
     if (!search_begin(&s, x, "metric_names") ||
         !read_bool(&s, "include_metadata", &s.include_metadata))
         return;
-    if (s.include_metadata && f->o.scraper) {
+    if (s.include_metadata && f->o.scraper && !f->o.tenancy) {
         scraper_meta(f->o.scraper, STR_NONE, &x->arena, &s.meta, &s.meta_count);
         if (s.meta_count)
             sort_stable(s.meta, s.meta_count, sizeof *s.meta, meta_order, NULL);

@@ -24,7 +24,6 @@ OWN_DEFINE_FINI(struct ask, ask_fini)
 
 static bool ask_begin(struct ask *a, struct http_exchange *x, bool wrapped)
 {
-    struct prom_face *f = prom_face_of(x);
     struct prom_time start = PROM_TIME_MIN, end = PROM_TIME_MAX;
     struct err e;
 
@@ -46,7 +45,9 @@ static bool ask_begin(struct ask *a, struct http_exchange *x, bool wrapped)
     a->min_ms = prom_time_storage_ms(start);
     a->max_ms = prom_time_storage_ms(end);
     a->budget = prom_budget(x);
-    struct series_source *s = metrics_source(f->o.tenant);
+    struct series_source *s = prom_source(x);
+    if (!s)
+        return false;
     if (s->open(s, a->min_ms, a->max_ms, &a->view, &e))
         return true;
     prom_error_of(x, &e);

@@ -175,10 +175,14 @@ static void status_tsdb(struct http_exchange *x)
     struct metrics_stats stats;
     struct err e;
     size_t limit;
+    bool answered;
 
     if (prom_refuse_agent(x) || !tsdb_limit(x, &limit))
         return;
-    if (!metrics_cardinality(f->o.tenant, limit, &x->arena, &c, &e)) {
+    struct metrics_tenant *tenant = prom_tenant(x, &answered);
+    if (answered)
+        return;
+    if (tenant && !metrics_cardinality(tenant, limit, &x->arena, &c, &e)) {
         prom_error_of(x, &e);
         return;
     }

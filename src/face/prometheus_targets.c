@@ -309,18 +309,22 @@ static void metadata(struct http_exchange *x)
     struct http_form form = prom_form(x);
     int64_t limit, per_metric;
     size_t n = 0;
+    bool answered;
 
     if (!number_param(x, &form, "limit", &limit) ||
         !number_param(x, &form, "limit_per_metric", &per_metric))
         return;
+    struct metrics_tenant *tenant = prom_tenant(x, &answered);
+    if (answered)
+        return;
     per_metric = per_metric == 0 ? -1 : per_metric; // 0 is no limit here, and only here
     c.metric = http_form_get(&form, STR("metric"));
-    if (f->o.scraper)
+    if (f->o.scraper && tenant == f->o.tenant) // what is scraped is that one's
         scraper_meta(f->o.scraper, c.metric, &x->arena, &scraped, &n);
     for (size_t i = 0; i < n; i++)
         *vec_push_in(&x->arena, &c.v) = scraped[i];
-    if (f->o.tenant)
-        metrics_meta_each(f->o.tenant, collect_meta, &c);
+    if (tenant)
+        metrics_meta_each(tenant, collect_meta, &c);
     sort_stable(c.v.v, c.v.n, sizeof *c.v.v, meta_order, NULL);
     struct json_writer w = prom_reply_begin(x);
     json_object(&w);

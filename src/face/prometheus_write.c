@@ -3,72 +3,45 @@
  *
  * Series are resolved by a keyed hash of their raw label bytes; labels are decoded only
  * for series not seen before. One request is one batch: acknowledged when the log has it.
- * What is wrong with one series concerns that series: 1.0 drops it silently, 2.0 says so.
+ * What is wrong with one series concerns that series: on Prometheus's path 1.0 drops what has
+ * impossible labels in silence, as there; 2.0, and the paths of Mimir and Cortex, say so.
  */
 // SPDX-License-Identifier: Apache-2.0
 #include "base/num.h"
-#include "base/rand.h"
 #include "codec/compress.h"
 #include "face/prometheus_priv.h"
 #include "model/prompb.h"
 
 enum { WRITE_BODY_MAX = 32 << 20, WRITE_INFLATED_MAX = 128 << 20 };
 
-struct row_source { // whose row it is, for errors
-    uint32_t series;
-    int64_t t_ms;
-    double value;
-};
-
 struct receiver {
     struct http_exchange *x;
     struct prom_face *f;
-    struct append_batch *batch;
+    struct intake_batch *batch;
+    struct str tenant;
     struct prompb_write w;
     enum prompb_version version;
-    VEC(struct row_source) rows;
+    enum compress_codec codec;
+    bool strict;             // a path of Mimir: everything refused is said, success is 200
+    VEC(uint32_t) first_row; // of each series, and the end
     struct buf body;
-    uint64_t samples, histograms, exemplars; // of the request
-    struct str problem;                      // the first refusal that the sender must hear of
-    int status;
+    struct intake_result result;
 };
 
 static void receiver_fini(struct receiver *r)
 {
-    append_batch_free(r->batch);
+    intake_end(r->batch);
     prompb_write_fini(&r->w);
-    vec_fini(&r->rows);
+    vec_fini(&r->first_row);
     buf_fini(&r->body);
 }
 OWN_DEFINE_FINI(struct receiver, receiver_fini)
-
-// The key of label hashes: of this process, set once.
-static uint64_t alias_seed(void)
-{
-    static _Atomic uint64_t seed;
-    uint64_t none = 0, fresh = rand_u64() | 1;
-
-    atomic_compare_exchange_strong_explicit(&seed, &none, fresh, memory_order_relaxed,
-                                            memory_order_relaxed);
-    return none ? none : fresh;
-}
-
-static void problem(struct receiver *r, struct str text)
-{
-    if (!r->problem.p)
-        r->problem = text;
-}
 
 /* ---- series ---- */
 
 static bool labels_are_good(struct labels ls)
 {
-    if (!labels_get(ls, LABEL_NAME).n)
-        return false;
-    for (size_t i = 0; i < ls.n; i++)
-        if (!ls.v[i].name.n || !str_is_utf8(ls.v[i].name) || !str_is_utf8(ls.v[i].value))
-            return false;
-    return true;
+    return labels_get(ls, LABEL_NAME).n && labels_are_valid(ls, false);
 }
 
 static struct str labels_problem(struct arena *a, const struct prompb_series *s,
@@ -82,103 +55,88 @@ static struct str labels_problem(struct arena *a, const struct prompb_series *s,
     return arena_printf(a, "parsing labels for series %.*s: %s", STRF(buf_view(&refs)), e->text);
 }
 
-// The ref of a series. False: the series is dropped.
+// The ref of a series. False: it is dropped, rows and all.
 static bool resolve(struct receiver *r, const struct prompb_series *s, struct series_ref *out)
 {
     struct arena *a = &r->x->arena;
+    bool silent = r->version == PROMPB_WRITE_1 && !r->strict;
     struct hash128 key;
     struct labels ls;
     struct err e;
-    bool keyed = prompb_series_key(&r->w, s, alias_seed(), &key);
+    bool keyed = prompb_series_key(&r->w, s, intake_seed(r->batch), &key);
 
-    if (keyed && append_find(r->batch, key, out))
+    if (keyed && intake_find(r->batch, key, out))
         return true;
     if (!prompb_series_labels(&r->w, s, a, &ls, &e)) {
-        if (r->version == PROMPB_WRITE_2)
-            problem(r, labels_problem(a, s, &e));
+        if (!silent)
+            intake_refuse(r->batch, INTAKE_INVALID, s->samples + s->histograms,
+                          labels_problem(a, s, &e));
         return false;
     }
-    if (!labels_are_good(ls)) {
-        OWNED(buf_fini) struct buf text = { 0 };
-        buf_lit(&text, "invalid metric name or labels, got ");
-        buf_labels(&text, ls);
-        if (r->version == PROMPB_WRITE_2)
-            problem(r, arena_str(a, buf_view(&text)));
+    if (silent && !labels_are_good(ls))
         return false;
-    }
-    if (!append_resolve(r->batch, ls, out, &e)) {
-        problem(r, arena_str(a, str_c(e.text)));
-        r->status = e.kind == ERR_LIMIT ? 429 : 503;
-        return false;
-    }
-    if (keyed)
-        append_alias(r->batch, key, *out);
+    (void)intake_series(r->batch, ls, keyed ? &key : NULL, out); // refused: its rows are counted
     return true;
 }
 
-static void add_row(struct receiver *r, uint32_t series, int64_t t_ms, double v)
-{
-    *vec_push(&r->rows) = (struct row_source){ series, t_ms, v };
-}
-
-static void add_histograms(struct receiver *r, const struct prompb_series *s, struct series_ref ref,
-                           uint32_t number)
+static void add_histograms(struct receiver *r, const struct prompb_series *s, struct series_ref ref)
 {
     for (size_t i = 0; i < s->histograms; i++) {
         struct prompb_histogram h;
         struct err e;
-        if (!prompb_histogram(&r->x->arena, s->histogram[i], &h, &e) ||
-            !histogram_validate(h.h, &e)) {
-            problem(r, arena_str(&r->x->arena, str_c(e.text)));
+        if (!prompb_histogram(&r->x->arena, s->histogram[i], &h, &e)) {
+            intake_refuse(r->batch, INTAKE_INVALID, 1, str_c(e.text));
             continue;
         }
-        append_histogram(r->batch, ref, h.t_ms, h.h);
-        if (h.start_ms)
-            append_start(r->batch, h.start_ms);
-        add_row(r, number, h.t_ms, h.h->sum);
-        r->histograms++;
+        intake_histogram(r->batch, ref, h.t_ms, h.h);
+        intake_start(r->batch, h.start_ms);
     }
 }
 
-static void add_series(struct receiver *r, const struct prompb_series *s, uint32_t number)
+static void add_exemplars(struct receiver *r, const struct prompb_series *s, struct series_ref ref)
 {
-    struct arena_mark mark = arena_mark(&r->x->arena);
-    struct series_ref ref;
-
-    if (!resolve(r, s, &ref))
-        return;
-    for (size_t i = 0; i < s->samples; i++) {
-        append_float(r->batch, ref, s->sample[i].t_ms, s->sample[i].value);
-        if (s->sample[i].start_ms)
-            append_start(r->batch, s->sample[i].start_ms);
-        add_row(r, number, s->sample[i].t_ms, s->sample[i].value);
-    }
-    r->samples += s->samples;
-    add_histograms(r, s, ref, number);
     for (size_t i = 0; i < s->exemplars; i++) {
         struct exemplar x;
         struct err e; // an exemplar that cannot be read costs nothing but itself
-        if (prompb_exemplar(&r->w, s->exemplar[i], &r->x->arena, &x, &e)) {
-            append_exemplar(r->batch, ref, &x);
-            r->exemplars++;
-        }
+        if (prompb_exemplar(&r->w, s->exemplar[i], &r->x->arena, &x, &e))
+            intake_exemplar(r->batch, ref, &x);
     }
-    if (!r->problem.p)
-        arena_release(&r->x->arena, mark);
 }
 
-static void add_series_meta(struct receiver *r, const struct prompb_series *s)
+static void add_meta(struct receiver *r, const struct prompb_series *s)
 {
     struct metric_meta meta = { 0 };
     struct labels ls;
     struct err e;
 
-    if (!s->metadata.p || !prompb_series_meta(&r->w, s, &meta, &e) ||
+    if (!prompb_series_meta(&r->w, s, &meta, &e) ||
         !prompb_series_labels(&r->w, s, &r->x->arena, &ls, &e))
         return;
     meta.name = labels_get(ls, LABEL_NAME);
-    if (meta.name.n && (meta.type != TYPE_UNKNOWN || meta.help.n || meta.unit.n))
-        metrics_meta_set(r->f->o.tenant, &meta);
+    if (meta.type != TYPE_UNKNOWN || meta.help.n || meta.unit.n)
+        intake_meta(r->batch, &meta);
+}
+
+static void add_series(struct receiver *r, const struct prompb_series *s)
+{
+    struct arena_mark mark = arena_mark(&r->x->arena);
+    struct series_ref ref;
+
+    *vec_push(&r->first_row) = (uint32_t)intake_rows(r->batch);
+    if (resolve(r, s, &ref)) {
+        for (size_t i = 0; i < s->samples; i++) {
+            intake_float(r->batch, ref, s->sample[i].t_ms, s->sample[i].value);
+            if (UNLIKELY(s->sample[i].start_ms))
+                intake_start(r->batch, s->sample[i].start_ms);
+        }
+        if (UNLIKELY(s->histograms))
+            add_histograms(r, s, ref);
+        if (UNLIKELY(s->exemplars))
+            add_exemplars(r, s, ref);
+    }
+    if (s->metadata.p)
+        add_meta(r, s);
+    arena_release(&r->x->arena, mark);
 }
 
 // Reads the whole request into the batch. False: malformed, nothing may be stored.
@@ -186,20 +144,16 @@ static bool read_request(struct receiver *r, struct err *e)
 {
     struct prompb_series s;
     struct metric_meta meta;
-    uint32_t number = 0;
     int got;
 
     if (!prompb_write_begin(&r->w, r->version, buf_view(&r->body), e))
         return false;
-    while ((got = prompb_write_next(&r->w, &s, e)) == 1) {
-        add_series(r, &s, number++);
-        if (r->version == PROMPB_WRITE_2)
-            add_series_meta(r, &s);
-    }
+    while ((got = prompb_write_next(&r->w, &s, e)) == 1)
+        add_series(r, &s);
+    *vec_push(&r->first_row) = (uint32_t)intake_rows(r->batch);
     while (got == 0 && r->version == PROMPB_WRITE_1 &&
            (got = prompb_write_next_meta(&r->w, &meta, e)) == 1) {
-        if (meta.name.n)
-            metrics_meta_set(r->f->o.tenant, &meta);
+        intake_meta(r->batch, &meta);
         got = 0;
     }
     return got == 0;
@@ -223,25 +177,21 @@ static bool take_existing(void *ctx, uint32_t pos UNUSED, const struct series_sa
 }
 
 // The stored value that a duplicate met: for upstream's message only.
-static struct existing existing_value(struct receiver *r, uint32_t number, int64_t t_ms)
+static struct existing existing_value(struct receiver *r, struct prompb_write *w,
+                                      const struct prompb_series *s, int64_t t_ms)
 {
-    OWNED(prompb_write_fini) struct prompb_write again = { 0 };
     OWNED(series_view_put) struct series_view *view = NULL;
-    struct series_source *source = metrics_source(r->f->o.tenant);
+    struct metrics_tenant *tenant = metrics_tenant_find(r->f->o.metrics, r->tenant);
     struct budget budget = { 0 };
     struct existing x = { 0 };
-    struct prompb_series s;
     struct series_set set;
     struct labels ls;
     struct err e;
 
-    if (!prompb_write_begin(&again, r->version, buf_view(&r->body), &e))
+    if (!tenant || !prompb_series_labels(w, s, &r->x->arena, &ls, &e))
         return x;
-    for (uint32_t i = 0; i <= number; i++)
-        if (prompb_write_next(&again, &s, &e) != 1)
-            return x;
-    if (!prompb_series_labels(&again, &s, &r->x->arena, &ls, &e) ||
-        !source->open(source, t_ms, t_ms, &view, &e))
+    struct series_source *source = metrics_source(tenant);
+    if (!source->open(source, t_ms, t_ms, &view, &e))
         return x;
     struct matcher *m = arena_array(&r->x->arena, ls.n, struct matcher);
     for (size_t i = 0; i < ls.n; i++)
@@ -255,41 +205,66 @@ static struct existing existing_value(struct receiver *r, uint32_t number, int64
     return x;
 }
 
-static struct str duplicate_text(struct receiver *r, const struct row_source *row)
+static struct str duplicate_text(struct receiver *r, struct prompb_write *w,
+                                 const struct prompb_series *s, size_t i)
 {
-    struct existing x = existing_value(r, row->series, row->t_ms);
+    struct existing x = { 0 };
     char before[NUM_TEXT_MAX], now[NUM_TEXT_MAX];
-    size_t n = num_format_g(x.value, before), k = num_format_g(row->value, now);
 
+    if (i < s->samples)
+        x = existing_value(r, w, s, s->sample[i].t_ms);
     if (!x.found)
         return STR("duplicate sample for timestamp");
+    size_t n = num_format_g(x.value, before), k = num_format_g(s->sample[i].value, now);
     return arena_printf(
         &r->x->arena,
         "duplicate sample for timestamp %lld; overrides not allowed: existing %.*s, new value %.*s",
-        (long long)row->t_ms, (int)n, before, (int)k, now);
+        (long long)s->sample[i].t_ms, (int)n, before, (int)k, now);
 }
 
-// Rows that only clash with an accepted row of the same request and series are dropped in silence, as upstream.
-static bool clashes_within(const struct receiver *r, const uint8_t *status, size_t i)
+// A row that only clashes with an accepted row of the same request and series is dropped in
+// silence, as upstream.
+static bool clashes_within(const struct prompb_series *s, const uint8_t *status, size_t i)
 {
-    for (size_t k = i; k-- > 0 && r->rows.v[k].series == r->rows.v[i].series;)
-        if (status[k] == APPEND_OK && r->rows.v[k].t_ms >= r->rows.v[i].t_ms)
+    for (size_t k = i; i < s->samples && k-- > 0;)
+        if (status[k] == APPEND_OK && s->sample[k].t_ms >= s->sample[i].t_ms)
             return true;
     return false;
 }
 
-static void judge_rows(struct receiver *r, const uint8_t *status)
+// The first refusal among the rows of one series that the sender must hear of; n 0: none.
+static struct str judge_series(struct receiver *r, struct prompb_write *w,
+                               const struct prompb_series *s, uint32_t number)
 {
-    for (size_t i = 0; i < r->rows.n && !r->problem.p; i++) {
-        if (status[i] == APPEND_OK)
+    uint32_t from = r->first_row.v[number], to = r->first_row.v[number + 1];
+    const uint8_t *status = r->result.row_status + from;
+
+    for (size_t i = 0; i < to - from; i++) {
+        enum append_status why = (enum append_status)status[i];
+
+        if (why == APPEND_OK || ((why == APPEND_OUT_OF_ORDER || why == APPEND_DUPLICATE) &&
+                                 clashes_within(s, status, i)))
             continue;
-        if ((status[i] == APPEND_OUT_OF_ORDER || status[i] == APPEND_DUPLICATE) &&
-            clashes_within(r, status, i))
-            continue;
-        problem(r, status[i] == APPEND_DUPLICATE
-                       ? duplicate_text(r, &r->rows.v[i])
-                       : str_c(append_status_text((enum append_status)status[i])));
+        return why == APPEND_DUPLICATE ? duplicate_text(r, w, s, i)
+                                       : str_c(append_status_text(why));
     }
+    return STR_NONE;
+}
+
+// Rows know no series: the request is read once more to say what is wrong with which.
+static struct str judge_rows(struct receiver *r)
+{
+    OWNED(prompb_write_fini) struct prompb_write again = { 0 };
+    struct str problem = STR_NONE;
+    struct prompb_series s;
+    struct err e;
+
+    if (!prompb_write_begin(&again, r->version, buf_view(&r->body), &e))
+        return problem;
+    for (uint32_t i = 0; !problem.n && prompb_write_next(&again, &s, &e) == 1; i++)
+        if (r->first_row.v[i] < r->first_row.v[i + 1])
+            problem = judge_series(r, &again, &s, i);
+    return problem;
 }
 
 /* ---- the exchange ---- */
@@ -333,7 +308,10 @@ static bool read_headers(struct receiver *r)
                 "got %.*s content type; unknown type for remote write protobuf message %.*s, "
                 "supported: prometheus.WriteRequest, io.prometheus.write.v2.Request",
                 STRF(type), STRF(message)));
-    if (encoding.n && !str_eq_nocase(encoding, STR("snappy")))
+    r->codec = COMPRESS_SNAPPY;
+    if (str_eq_nocase(encoding, STR("zstd")) && !r->f->o.as_prometheus)
+        r->codec = COMPRESS_ZSTD; // as VictoriaMetrics's agent sends it
+    else if (encoding.n && !str_eq_nocase(encoding, STR("snappy")))
         return refuse(x, 415,
                       arena_printf(&x->arena,
                                    "%.*s encoding (compression) is not accepted by this server; "
@@ -348,41 +326,49 @@ static void count_header(struct http_exchange *x, const char *name, uint64_t n)
                     arena_printf(&x->arena, "%llu", (unsigned long long)n));
 }
 
-static void answer(struct receiver *r, bool stored)
+static void count_headers(struct receiver *r)
 {
-    if (r->version == PROMPB_WRITE_2) {
-        count_header(r->x, "Samples", stored ? r->samples : 0);
-        count_header(r->x, "Histograms", stored ? r->histograms : 0);
-        count_header(r->x, "Exemplars", stored ? r->exemplars : 0);
+    count_header(r->x, "Samples", r->result.samples);
+    count_header(r->x, "Histograms", r->result.histograms);
+    count_header(r->x, "Exemplars", r->result.exemplars);
+}
+
+// Rows refused for their times are upstream's to word, and some of them to keep silent about.
+static void answer(struct receiver *r)
+{
+    const struct intake_result *result = &r->result;
+    struct str text = result->text;
+    int status = result->status;
+
+    if (status == 400 && !result->refused[INTAKE_LABELS] && !result->refused[INTAKE_INVALID]) {
+        text = judge_rows(r);
+        status = text.n ? 400 : result->refused[INTAKE_REPLICA] ? 202 : 200;
     }
-    if (r->problem.p)
-        prom_plain_error(r->x, r->status, r->problem);
+    if (r->version == PROMPB_WRITE_2)
+        count_headers(r);
+    if (result->retry_after_s)
+        http_set_header(r->x, STR("Retry-After"),
+                        arena_printf(&r->x->arena, "%d", result->retry_after_s));
+    if (status != 200)
+        prom_plain_error(r->x, status, text);
     else
-        http_status(r->x, 204);
-    if (r->status == 503 || r->status == 429)
-        http_set_header(r->x, STR("Retry-After"), STR("5"));
+        http_status(r->x, r->strict ? 200 : 204);
 }
 
-static void store(struct receiver *r)
+// A request of which nothing was stored.
+static void fail(struct receiver *r, int status, struct str text)
 {
-    struct append_stats stats = { 0 };
-    uint8_t *status = arena_array(&r->x->arena, r->rows.n + 1, uint8_t);
-    struct err e;
-
-    if (!append_commit(r->batch, &stats, status, &e)) {
-        r->problem = arena_str(&r->x->arena, str_c(e.text));
-        r->status = 503;
-        answer(r, false);
-        return;
-    }
-    judge_rows(r, status);
-    answer(r, true);
+    if (r->version == PROMPB_WRITE_2)
+        count_headers(r);
+    if (status == 429 || status == 503)
+        http_set_header(r->x, STR("Retry-After"), STR("5"));
+    prom_plain_error(r->x, status, text);
 }
 
-static void write_request(struct http_exchange *x)
+static void write_request_to(struct http_exchange *x, bool strict)
 {
     struct prom_face *f = prom_face_of(x);
-    OWNED(receiver_fini) struct receiver r = { .x = x, .f = f, .status = 400 };
+    OWNED(receiver_fini) struct receiver r = { .x = x, .f = f, .strict = strict };
     struct compress_limits limits = { .size_max = WRITE_INFLATED_MAX };
     struct err e;
 
@@ -394,17 +380,33 @@ static void write_request(struct http_exchange *x)
     }
     if (!read_headers(&r))
         return;
-    if (!x->req.body.n || !compress_inflate(COMPRESS_SNAPPY, x->req.body, &limits, &r.body, &e)) {
-        prom_plain_error(x, 400, STR("s2: corrupt input"));
+    if (!intake_tenant_of(f->o.intake, &x->req, &r.tenant, &e) ||
+        !intake_begin(f->o.intake, &(struct intake_request){ .tenant = r.tenant }, &r.batch, &e)) {
+        fail(&r, intake_error_status(&e), str_c(e.text));
         return;
     }
-    r.batch = append_batch_new(f->o.tenant);
+    if (!x->req.body.n || !compress_inflate(r.codec, x->req.body, &limits, &r.body, &e)) {
+        prom_plain_error(x, 400,
+                         r.codec == COMPRESS_SNAPPY ? STR("s2: corrupt input")
+                                                    : STR("zstd: corrupt input"));
+        return;
+    }
     if (!read_request(&r, &e)) {
-        r.problem = arena_str(&x->arena, str_c(e.text));
-        answer(&r, false);
+        fail(&r, 400, str_c(e.text));
         return;
     }
-    store(&r);
+    intake_commit(r.batch, &r.result);
+    answer(&r);
+}
+
+static void write_request(struct http_exchange *x)
+{
+    write_request_to(x, false);
+}
+
+static void push_request(struct http_exchange *x)
+{
+    write_request_to(x, true);
 }
 
 static void otlp(struct http_exchange *x)
@@ -418,12 +420,20 @@ static void otlp(struct http_exchange *x)
 
 void prom_routes_write(struct prom_face *f, struct http_server *s)
 {
-    prom_route_with(f, s,
-                    &(struct http_route){ .method = "POST",
-                                          .path = "/api/v1/write",
-                                          .handle = write_request,
-                                          .pool = f->write_pool,
-                                          .body_max = WRITE_BODY_MAX });
+    static const struct {
+        const char *path;
+        http_handler_fn handle;
+    } routes[] = { { "/api/v1/write", write_request },
+                   { "/api/v1/push", push_request },     // Mimir
+                   { "/api/prom/push", push_request } }; // Cortex
+
+    for (size_t i = 0; i < (f->o.as_prometheus ? 1 : ARRAY_LEN(routes)); i++)
+        prom_route_with(f, s,
+                        &(struct http_route){ .method = "POST",
+                                              .path = routes[i].path,
+                                              .handle = routes[i].handle,
+                                              .pool = f->write_pool,
+                                              .body_max = WRITE_BODY_MAX });
     prom_route_with(f, s,
                     &(struct http_route){ .method = "POST",
                                           .path = "/api/v1/otlp/v1/metrics",
