@@ -197,9 +197,8 @@ static inline uint32_t tail_row_id(const struct tail *t, uint32_t row)
 }
 static inline int64_t tail_row_ms(const struct tail *t, uint32_t row)
 {
-    return t->base_ms +
-           atomic_load_explicit(&t->chunk[row / TAIL_CHUNK_ROWS], memory_order_relaxed)
-               ->dt_ms[row % TAIL_CHUNK_ROWS];
+    return t->base_ms + atomic_load_explicit(&t->chunk[row / TAIL_CHUNK_ROWS], memory_order_relaxed)
+                            ->dt_ms[row % TAIL_CHUNK_ROWS];
 }
 // Appends one row to the columns; out->arena holds histograms.
 MUST_CHECK bool tail_row_read(const struct tail *t, uint32_t row, struct sample_columns *out,
