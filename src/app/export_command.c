@@ -38,7 +38,6 @@ static const struct export_kind *const kinds[] = {
     &export_kind_node,
     &export_kind_blackbox,
     &export_kind_redis,
-    &export_kind_postgres,
 };
 
 const char *export_flag(const struct flags *f, const char *name)

@@ -24,8 +24,8 @@
 #include "base/time.h"
 
 // In the order of their start. The last one opens the main port, so that all is there when it does.
-static const struct serve_part *const parts[] = { &serve_intake_part, &serve_pushgateway_part,
-                                                  &serve_prometheus_part };
+static const struct serve_part *const parts[] = { &serve_intake_part, &serve_otlp_part,
+                                                  &serve_pushgateway_part, &serve_prometheus_part };
 
 /* ---- configuration ---- */
 

@@ -40,6 +40,7 @@ struct server {
     struct metric *reload_success, *reload_time, *ready_gauge;
     size_t opened; // parts whose open was called
     // Of the parts, each its own.
+    struct serve_otlp *otlp;
     struct serve_prometheus *prometheus;
     struct serve_pushgateway *pushgateway;
 };
@@ -72,6 +73,7 @@ struct serve_part {
     bool (*page)(struct server *s, struct buf *out, struct err *e);
 };
 extern const struct serve_part serve_intake_part; // first: others push through it
+extern const struct serve_part serve_otlp_part;
 extern const struct serve_part serve_prometheus_part;
 extern const struct serve_part serve_pushgateway_part;
 

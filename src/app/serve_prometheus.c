@@ -65,6 +65,8 @@ static bool is_unknown_there(const char *name)
                                          "storage.cache-size",
                                          "alertmanager.timeout",
                                          "storage.tsdb.retention",
+                                         "otlp.grpc-listen-address",
+                                         "otlp.http-listen-address",
                                          "pushgateway.listen-address",
                                          "pushgateway.persistence-file",
                                          "storage.tsdb.allow-overlapping-blocks" };
@@ -126,7 +128,7 @@ static bool make_face(struct server *s, struct serve_prometheus *p, struct err *
         .enable_admin = flags_bool(&s->flags, "web.enable-admin-api"),
         .enable_lifecycle = flags_bool(&s->flags, "web.enable-lifecycle"),
         .enable_remote_write = flags_bool(&s->flags, "web.enable-remote-write-receiver"),
-        .enable_otlp = flags_bool(&s->flags, "web.enable-otlp-receiver"),
+        .enable_otlp = !s->as_prometheus || flags_bool(&s->flags, "web.enable-otlp-receiver"),
         .agent = flags_bool(&s->flags, "agent"),
         .as_prometheus = s->as_prometheus,
         .search_api = serve_feature_is_on(s, "search-api"),

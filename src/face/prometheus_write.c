@@ -409,15 +409,6 @@ static void push_request(struct http_exchange *x)
     write_request_to(x, true);
 }
 
-static void otlp(struct http_exchange *x)
-{
-    if (prom_face_of(x)->o.enable_otlp)
-        prom_plain_error(x, 501, STR("the OTLP receiver is not supported yet"));
-    else
-        prom_plain_error(
-            x, 404, STR("otlp write receiver needs to be enabled with --web.enable-otlp-receiver"));
-}
-
 void prom_routes_write(struct prom_face *f, struct http_server *s)
 {
     static const struct {
@@ -434,9 +425,4 @@ void prom_routes_write(struct prom_face *f, struct http_server *s)
                                               .handle = routes[i].handle,
                                               .pool = f->write_pool,
                                               .body_max = WRITE_BODY_MAX });
-    prom_route_with(f, s,
-                    &(struct http_route){ .method = "POST",
-                                          .path = "/api/v1/otlp/v1/metrics",
-                                          .handle = otlp,
-                                          .body_max = WRITE_BODY_MAX });
 }
