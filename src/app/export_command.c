@@ -35,9 +35,8 @@ static const struct flag common[] = {
 };
 
 static const struct export_kind *const kinds[] = {
-    &export_kind_node,
-    &export_kind_blackbox,
-    &export_kind_redis,
+    &export_kind_node,     &export_kind_blackbox, &export_kind_redis,
+    &export_kind_postgres, &export_kind_nginx,
 };
 
 const char *export_flag(const struct flags *f, const char *name)

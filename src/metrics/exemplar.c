@@ -27,6 +27,7 @@ struct exemplars {
     VEC(struct chain) chains;
     uint32_t free_chain;
     struct map by_fingerprint;
+    uint64_t taken; // number n of them was put at n % max
 };
 
 struct exemplars *exemplars_new(size_t max)
@@ -135,6 +136,32 @@ void exemplars_add(struct exemplars *x, struct hash128 fp, const struct exemplar
     else
         x->ring.v[x->chains.v[chain].last].next = number;
     x->chains.v[chain].last = number;
+    x->taken++;
+}
+
+uint64_t exemplars_serial(struct exemplars *x)
+{
+    LOCKED(&x->mu);
+    return x->taken;
+}
+
+size_t exemplars_since(struct exemplars *x, uint64_t *serial, size_t max, struct arena *a,
+                       struct exemplar_news **out)
+{
+    size_t n;
+    LOCKED(&x->mu);
+
+    if (x->taken - *serial > x->ring.n)
+        *serial = x->taken - x->ring.n;
+    n = MIN(x->taken - *serial, max);
+    *out = arena_array(a, n, struct exemplar_news);
+    for (size_t i = 0; i < n; i++, ++*serial) {
+        const struct entry *en = &x->ring.v[*serial % x->max];
+
+        (*out)[i] = (struct exemplar_news){ x->chains.v[en->series].fingerprint, en->x };
+        (*out)[i].x.labels = labels_copy(a, en->x.labels);
+    }
+    return n;
 }
 
 struct exemplar *exemplars_of(struct exemplars *x, struct hash128 fp, int64_t min_ms,

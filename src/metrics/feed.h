@@ -77,7 +77,7 @@ void feed_ack(struct feed *f, uint64_t serial);
 MUST_CHECK bool feed_save(struct feed *f, bool sync, struct err *e);
 
 struct feed_labels {
-    struct labels labels;       // empty: its catalog is damaged
+    struct labels labels;       // empty: its catalog is damaged, or its partition was dropped
     struct hash128 fingerprint; // the same for the same labels of a tenant, for ever
 };
 /*
@@ -93,6 +93,9 @@ struct feed_exemplar {
     struct exemplar x;
 };
 size_t feed_exemplars(struct feed *f, size_t max, struct arena *a, struct feed_exemplar **out);
+
+// Skips what is beyond the bounds of the tenant's cursors. The store does it every 10 s.
+void feed_bounds(struct metrics_tenant *t);
 
 struct feed_stats {
     uint64_t rows_read, rows_acked;

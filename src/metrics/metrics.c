@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/rand.h"
+#include "metrics/feed_priv.h"
 #include "metrics/metrics_priv.h"
 
 enum { NAME_MAX_BYTES = 150, CLOSE_MS = 5000, KEY_DIGITS = 32 };
@@ -153,6 +154,7 @@ static void tenant_free(struct metrics_tenant *t)
         mutex_fini(&t->shard[i].mu);
     }
     aliases_fini(&t->aliases);
+    feeds_free(t);
     exemplars_free(t->exemplars);
     metadata_close(t->metadata);
     mutex_fini(&t->create_mu);
@@ -186,6 +188,8 @@ static struct metrics_tenant *tenant_new(struct metrics *m, struct str name)
     atomic_init(&t->retention_ms, m->o.retention_ms);
     atomic_init(&t->out_of_order_window_ms, m->o.out_of_order_window_ms);
     t->exemplars = exemplars_new(m->o.exemplars_max);
+    mutex_init(&t->feeds.list_mu, "feed_list", RANK_FEEDS);
+    mutex_init(&t->feeds.mu, "feeds", RANK_LEAF);
     return t;
 }
 
@@ -229,8 +233,8 @@ static bool tenant_open(struct metrics *m, struct str name, struct metrics_tenan
         return false;
     buf_reset(&path);
     buf_printf(&path, "%s/metadata.log", folder.p);
-    if (!metadata_open(&t->metadata, buf_cstr(&path), t->owner_key, e) || !spans_load(t, e) ||
-        !open_recent(t, e))
+    if (!metadata_open(&t->metadata, buf_cstr(&path), t->owner_key, e) || !feeds_load(t, e) ||
+        !spans_load(t, e) || !open_recent(t, e))
         return err_wrap(e, "tenant %.*s", STRF(name));
     *out = TAKE(t);
     return true;

@@ -28,6 +28,7 @@ struct metrics_options {            // zero in a field means its default
     uint64_t exemplars_max;         // per tenant; 100000
     int64_t sync_interval_ms;       // of the logs, and of trying again what failed; 1 s
     bool sync_always;               // fdatasync before every acknowledgement
+    bool drop_passed;               // agent: keep no rows that all cursors of the feed have passed
     bool no_background;             // tests: flush and merge only when asked; no reserve
     bool leave_logs;                // tests: closing flushes nothing, as after a kill
 };

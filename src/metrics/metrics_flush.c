@@ -10,7 +10,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "metrics/metrics_priv.h"
+#include "metrics/feed_priv.h"
 
 /* ---- writing a part ---- */
 
@@ -191,13 +191,17 @@ static bool flush_tail(struct span *s, struct tail *t, struct err *e)
     struct metric_part_writer_options o = { .shard = t->shard,
                                             .seq_from = t->seq,
                                             .seq_to = t->seq };
-    struct span_part part;
+    struct span_part part = { 0 };
     struct flush_edit edit = { s, t, &part };
+    bool passed;
 
     batch_wait(s->tenant, t->batch_max);
     if (fault_hit("flush.rotated"))
         return err_os(e, "flush");
-    if (!span_part_create(s, &o, fill_from_tail, t, &part, e))
+    if (!feeds_before_flush(s, t, &passed, e))
+        return false;
+    if (!(passed && s->tenant->m->o.drop_passed) &&
+        !span_part_create(s, &o, fill_from_tail, t, &part, e))
         return false;
     if (!sync_catalog(s, e) || (fault_hit("flush.synced") && !err_os(e, "flush")) ||
         !partition_commit(s->store, edit_flush, &edit, e)) {

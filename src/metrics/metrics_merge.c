@@ -9,7 +9,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "metrics/metrics_priv.h"
+#include "metrics/feed_priv.h"
 
 enum { TIER = 8, INPUTS_MAX = 64, TIER_ROWS = 8192, TIERS = 12 };
 #define CLOSED_PART_BYTES (UINT64_C(1) << 30)
@@ -76,7 +76,8 @@ static bool choose_tier(struct span *s, const struct manifest *m, uint32_t shard
         if (p->info.shard != shard && p->info.shard != MANIFEST_SHARD_ALL)
             continue;
         if (fits && out->n &&
-            is_barred(m, s, out->v[out->n - 1].info.seq_to + 1, p->info.seq_from - 1))
+            (is_barred(m, s, out->v[out->n - 1].info.seq_to + 1, p->info.seq_from - 1) ||
+             feeds_bar_merge(s, shard, out->v[0].info.seq_from, p->info.seq_to)))
             fits = false;
         if (!fits) {
             if (out->n >= TIER)
@@ -269,18 +270,27 @@ static void doom_all(struct input_list *l)
         metric_part_doom(l->v[i].part);
 }
 
-// Merges the inputs, or does nothing when a deletion came meanwhile: then choose again.
-static bool merge_inputs(struct span *s, const struct merge_plan *plan, struct err *e)
+// Commits unless a cursor has come; fm NULL: none minds.
+static bool commit_merge(struct span *s, struct feed_merge *fm, struct merge_edit *edit,
+                         struct err *e)
+{
+    if (fault_hit("merge.commit"))
+        return err_os(e, "merge in %s", s->name);
+    if (fm && !feeds_merge_commit(fm)) {
+        edit->is_stale = true;
+        return true;
+    }
+    return partition_commit(s->store, edit_merge, edit, e);
+}
+
+static bool merge_bracketed(struct span *s, const struct merge_plan *plan, struct feed_merge *fm,
+                            struct err *e)
 {
     OWNED(inputs_fini) struct input_list out = { 0 };
     const struct input_list *in = plan->in;
     struct merge_edit edit = { in, &out, s, 0, false };
 
-    if (!check_room(s, input_bytes(in), e))
-        return false;
-    if (!write_outputs(s, plan, &out, &edit.mask_last, e) ||
-        (fault_hit("merge.commit") && !err_os(e, "merge in %s", s->name)) ||
-        !partition_commit(s->store, edit_merge, &edit, e)) {
+    if (!write_outputs(s, plan, &out, &edit.mask_last, e) || !commit_merge(s, fm, &edit, e)) {
         doom_all(&out);
         return err_wrap(e, "merge %zu parts of %s", in->n, s->name);
     }
@@ -291,6 +301,55 @@ static bool merge_inputs(struct span *s, const struct merge_plan *plan, struct e
     (void)fault_hit("merge.committed"); // a kill before the inputs go
     swap_parts(s, in, &out);
     atomic_fetch_add_explicit(&s->tenant->m->merges, 1, memory_order_relaxed);
+    return true;
+}
+
+/*
+ * Merges the inputs, or does nothing when a deletion or a cursor came meanwhile: then choose again.
+ * A cursor's place in a part holds in one that was written anew.
+ */
+static bool merge_inputs(struct span *s, const struct merge_plan *plan, struct err *e)
+{
+    const struct input_list *in = plan->in;
+    struct feed_merge fm;
+    bool ok;
+
+    if (!check_room(s, input_bytes(in), e))
+        return false;
+    if (in->n == 1 && plan->shard != MANIFEST_SHARD_ALL)
+        return merge_bracketed(s, plan, NULL, e);
+    if (!feeds_merge_begin(&fm, s, plan->shard, in->v[0].info.seq_from,
+                           in->v[in->n - 1].info.seq_to))
+        return true;
+    ok = merge_bracketed(s, plan, &fm, e);
+    feeds_merge_end(&fm);
+    return ok;
+}
+
+bool span_drop_passed(struct span *s, struct err *e)
+{
+    OWNED(arena_fini) struct arena a = { 0 };
+    OWNED(inputs_fini) struct input_list in = { 0 };
+    struct input_list none = { 0 };
+    struct merge_edit edit = { &in, &none, s, UINT64_MAX, false };
+    uint64_t *numbers;
+    size_t n;
+    LOCKED(&s->merge_mu);
+
+    n = feeds_passed_parts(s, &a, &numbers);
+    if (!n)
+        return true;
+    mutex_lock(&s->mu);
+    for (size_t i = 0; i < s->parts.n; i++) {
+        for (size_t k = 0; k < n; k++) {
+            if (s->parts.v[i].info.number == numbers[k])
+                add_input(&in, &s->parts.v[i]);
+        }
+    }
+    mutex_unlock(&s->mu);
+    if (!partition_commit(s->store, edit_merge, &edit, e))
+        return false;
+    swap_parts(s, &in, &none);
     return true;
 }
 
@@ -404,6 +463,8 @@ static bool merge_all(struct span *s, struct err *e)
     for (size_t i = 0; i < s->parts.n; i++)
         add_input(&in, &s->parts.v[i]);
     mutex_unlock(&s->mu);
+    if (feeds_need(s))
+        return true; // a part came meanwhile
     if (in.n != m.parts.n)
         return err_set(e, ERR_CORRUPT, "a damaged part of %s keeps it from being merged", s->name);
     struct merge_plan plan = { &in, MANIFEST_SHARD_ALL, cuts_for(input_bytes(&in)) };
@@ -475,7 +536,11 @@ bool span_close_writing(struct span *s, struct err *e)
 {
     LOCKED(&s->merge_mu);
     s->close_after_ns = clock_mono_ns(s->tenant->m->clock) + CLOSE_RETRY_NS;
-    if (!span_open(s, false, e) || !close_writing(s, e) || !merge_all(s, e))
+    if (!span_open(s, false, e) || !close_writing(s, e))
+        return false;
+    if (feeds_need(s))
+        return true; // a cursor reads shard by shard; another time
+    if (!merge_all(s, e))
         return false;
     log_info("metrics", "partition closed", KV("partition", s->name));
     return true;

@@ -15,6 +15,7 @@
  *   metrics_read.c     views: select, label strings
  *   metrics_scan.c     views: samples
  *   metrics_damage.c   what answers lack
+ *   feed_priv.h        cursors of the change feed, and what they hold back
  *
  * Locks, outer first: create_mu, span.merge_mu, span.work_mu, span.open_mu (held over I/O, each guarding a rare
  * act); shard.mu; catalog; span.mu; tenant.snapshot_mu; leaves.
@@ -51,6 +52,7 @@ enum {
     RANK_MERGE = RANK_APP + 3,
     RANK_WORK = RANK_APP + 4,
     RANK_OPEN = RANK_APP + 5,
+    RANK_FEEDS = RANK_APP + 6,
     RANK_SPAN = RANK_CATALOG + 5,
 };
 
@@ -143,6 +145,16 @@ struct damage_said { // to the log
     int64_t at_mono_ns;
 };
 
+struct feed;
+struct feed_merge;
+struct feeds {            // of a tenant; see feed_priv.h
+    struct mutex list_mu; // held while the list is walked or changed, also over I/O
+    struct mutex mu;      // a leaf; guards what follows and the places of cursors
+    VEC(struct feed *) v; // changes under both
+    struct feed_merge *merges;
+    uint64_t epoch; // counts merges
+};
+
 struct metrics_tenant {
     struct series_source source; // first: a source is its tenant
     struct metrics *m;
@@ -165,6 +177,7 @@ struct metrics_tenant {
     _Atomic int64_t retention_ms, out_of_order_window_ms;
     struct exemplars *exemplars;
     struct metadata *metadata;
+    struct feeds feeds;
     _Atomic uint64_t series_created, rows_appended, rows_refused[APPEND_STATUS_COUNT];
 };
 
@@ -330,6 +343,8 @@ MUST_CHECK bool span_part_create(struct span *s, const struct metric_part_writer
                                  void *ctx, struct span_part *out, struct err *e);
 void span_insert_part_locked(struct span *s, const struct span_part *p); // takes the reference
 MUST_CHECK bool span_merge(struct span *s, struct err *e);               // all due merges
+// Takes parts out that every cursor of the feed has passed: for agents, which keep nothing else.
+MUST_CHECK bool span_drop_passed(struct span *s, struct err *e);
 /*
  * Closing: flush, merge all parts and segments, let go of logs. Late rows open the span again.
  * due: idle for an hour, and there is something to do.

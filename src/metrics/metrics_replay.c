@@ -293,6 +293,7 @@ static bool replay_log(struct replay_shard *rs, uint64_t number, struct err *e)
     OWNED(buf_fini) struct buf path = { 0 };
     struct file_head head = partition_head(s->store, PARTITION_ROWS, number);
     struct rowlog_report r;
+    uint64_t dropped = rs->dropped, bad_frames = rs->bad_frames;
 
     (void)partition_file_path(s->store, PARTITION_ROWS, number, &path);
     rs->tail = tail_new(rs->shard, s->min_ms, number);
@@ -303,6 +304,7 @@ static bool replay_log(struct replay_shard *rs, uint64_t number, struct err *e)
         return false;
     }
     report(s, path.p, &r);
+    rs->tail->is_partial = rs->dropped != dropped || rs->bad_frames != bad_frames || r.gaps;
     LOCKED(&s->mu);
     span_add_tail_locked(s, TAKE(rs->tail));
     return true;

@@ -14,7 +14,7 @@
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "metrics/metrics_priv.h"
+#include "metrics/feed_priv.h"
 
 enum {
     TICK_MS = 1000,
@@ -24,6 +24,7 @@ enum {
     SWEEP_STEP = 4096,
     SLOW_TICKS = 60, // merger: retention and closing; flusher: metadata
     SWEEP_TICKS = 3600,
+    FEED_TICKS = 10,
     MERGE_NICE = 10,
 };
 #define MERGE_RETRY_NS     (600 * NS_SECOND)
@@ -251,9 +252,13 @@ static void merge_round(struct metrics *m, struct arena *a, unsigned ticks)
     for (size_t i = 0; i < n; i++) {
         OWNED(span_list_put) struct span_list list = span_list(t[i], a);
 
+        if (ticks % FEED_TICKS == 0)
+            feed_bounds(t[i]);
         for (size_t k = 0; k < list.n; k++) {
             struct span *s = list.v[k];
 
+            if (m->o.drop_passed && !span_drop_passed(s, &e))
+                log_warn("metrics", "passed parts are not dropped", KV_ERR(&e));
             if (atomic_load_explicit(&s->is_open, memory_order_acquire) &&
                 now_ns >= s->merge_after_ns && !span_merge(s, &e)) {
                 s->merge_after_ns = now_ns + MERGE_RETRY_NS;
@@ -306,6 +311,9 @@ static bool drop_span(struct span *s, const char *why, bool *done, struct err *e
     LOCKED(&s->merge_mu);
     LOCKED(&s->work_mu);
 
+    *done = false;
+    if (feeds_need(s))
+        return true; // until its bounds: see feed_bounds()
     mutex_lock(&s->mu);
     s->is_dropped = !s->tails.n && !s->appenders;
     *done = s->is_dropped;
@@ -318,6 +326,7 @@ static bool drop_span(struct span *s, const char *why, bool *done, struct err *e
         return false;
     }
     span_detach(t, s);
+    feeds_forget(s);
     log_info("metrics", "partition dropped", KV("partition", s->name), KV("why", why));
     return true;
 }

@@ -173,6 +173,56 @@ static struct visible view_rows(struct tail *t, const struct batch_view *view, s
     return out;
 }
 
+struct tail_visible tail_visible(struct tail *t, const struct batch_view *view)
+{
+    struct tail_visible out = { 0 };
+    uint32_t n = atomic_load_explicit(&t->run_count, memory_order_acquire);
+    struct tail_runs *r = atomic_load_explicit(&t->runs, memory_order_acquire);
+
+    while (r && r->first >= n)
+        r = r->before;
+    if (!r)
+        return out;
+    out.rows = out.published = r->run[n - 1 - r->first].end;
+    for (; r; n = r->first, r = r->before) {
+        for (uint32_t i = n; i-- > r->first;) {
+            if (!batch_is_visible(view, r->run[i - r->first].batch))
+                out.rows = run_start(r, i);
+        }
+        if (r->batch_max_before < view->low)
+            break;
+    }
+    return out;
+}
+
+static bool is_of_one_kind(const struct tail *t, uint32_t from, uint32_t to)
+{
+    enum tail_kind kind = TAIL_KIND(tail_row_id(t, from));
+
+    for (uint32_t i = from + 1; i < to; i++) {
+        if (TAIL_KIND(tail_row_id(t, i)) != kind)
+            return false;
+    }
+    return true;
+}
+
+uint32_t tail_replay_row(struct tail *t, uint32_t row)
+{
+    uint32_t n = atomic_load_explicit(&t->run_count, memory_order_acquire), from;
+    struct tail_runs *r = atomic_load_explicit(&t->runs, memory_order_acquire);
+
+    while (r && r->first >= n)
+        r = r->before;
+    if (!r || row >= r->run[n - 1 - r->first].end)
+        return row;
+    while (r->first && run_start(r, r->first) > row)
+        r = r->before;
+    for (n = MIN(n, r->first + TAIL_RUNS_PER_BLOCK) - 1; n > r->first && run_start(r, n) > row;)
+        n--;
+    from = run_start(r, n);
+    return from == row || is_of_one_kind(t, from, r->run[n - r->first].end) ? row : from;
+}
+
 static bool is_hidden_in(const struct visible *v, uint32_t from, uint32_t to)
 {
     for (size_t i = 0; i < v->n; i++) {

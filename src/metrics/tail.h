@@ -76,6 +76,8 @@ struct tail {
     _Atomic uint32_t row_count; // for figures and flush decisions
     _Atomic uint64_t blob_bytes;
     atomic_bool is_durable; // its rows are in a committed part
+    atomic_bool is_leaving; // they are about to be: cursors keep what is left of it for them
+    bool is_partial;        // replayed, and not all of the log: row numbers are others than before
     /* the writer's */
     uint32_t end; // rows written, published or not
     uint64_t batch_max;
@@ -142,6 +144,20 @@ static inline bool batch_is_visible(const struct batch_view *v, uint64_t batch)
     return true;
 }
 
+/*
+ * Rows that a snapshot sees without a gap before them, and rows published: the same number when no
+ * batch is on its way.
+ */
+struct tail_visible {
+    uint32_t rows, published;
+};
+struct tail_visible tail_visible(struct tail *t, const struct batch_view *view);
+/*
+ * The last row up to `row` such that a replay of the log gives the same rows before it: a log holds
+ * a batch kind by kind.
+ */
+uint32_t tail_replay_row(struct tail *t, uint32_t row);
+
 // Rows of some ids of one tail, found by id. Belongs to one thread.
 struct tail_reader_chunk {
     const struct tail_chunk *chunk;
@@ -178,6 +194,11 @@ static inline uint32_t tail_row_id(const struct tail *t, uint32_t row)
 {
     return atomic_load_explicit(&t->chunk[row / TAIL_CHUNK_ROWS], memory_order_relaxed)
         ->id[row % TAIL_CHUNK_ROWS];
+}
+static inline int64_t tail_row_ms(const struct tail *t, uint32_t row)
+{
+    return t->base_ms + atomic_load_explicit(&t->chunk[row / TAIL_CHUNK_ROWS], memory_order_relaxed)
+                            ->dt_ms[row % TAIL_CHUNK_ROWS];
 }
 // Appends one row to the columns; out->arena holds histograms.
 MUST_CHECK bool tail_row_read(const struct tail *t, uint32_t row, struct sample_columns *out,
