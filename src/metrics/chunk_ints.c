@@ -45,6 +45,28 @@ void ints_pack(uint8_t *out, const uint64_t *v, size_t m, unsigned width)
     }
 }
 
+typedef uint64_t lanes __attribute__((vector_size(32), aligned(8)));
+
+// Eight numbers of at most 16 bits take `width` bytes: two words have them all.
+static inline __attribute__((always_inline)) size_t unpack_eights(uint64_t *out, const uint8_t *p,
+                                                                  size_t m, unsigned width)
+{
+    uint64_t mask = (UINT64_C(1) << width) - 1;
+    unsigned half = width <= 8 ? 0 : width / 2;
+    unsigned skip = width <= 8 ? 4 * width : 4 * (width & 1);
+    lanes shifts = { 0, width, 2 * width, 3 * width }, masks = { mask, mask, mask, mask };
+    size_t i = 0;
+
+    for (; i + 8 <= m; i += 8, p += width) {
+        uint64_t x = get_le64(p), y = get_le64(p + half) >> skip;
+        lanes low = { x, x, x, x }, high = { y, y, y, y };
+
+        *(lanes *)(out + i) = low >> shifts & masks;
+        *(lanes *)(out + i + 4) = high >> shifts & masks;
+    }
+    return i;
+}
+
 HOT_CLONES
 void ints_unpack(uint64_t *out, const uint8_t *p, size_t m, unsigned width)
 {
@@ -54,8 +76,8 @@ void ints_unpack(uint64_t *out, const uint8_t *p, size_t m, unsigned width)
         return;
     }
     uint64_t mask = (UINT64_C(1) << width) - 1;
-    size_t bit = 0;
-    for (size_t i = 0; i < m; i++, bit += width)
+    size_t i = width <= 16 ? unpack_eights(out, p, m, width) : 0, bit = i * width;
+    for (; i < m; i++, bit += width)
         out[i] = get_le64(p + bit / 8) >> (bit % 8) & mask;
 }
 

@@ -61,6 +61,11 @@ static inline size_t packed_bytes(size_t m, unsigned width)
     return (m * width + 7) / 8;
 }
 
+/* ---- blocks: see chunk_block.c ---- */
+
+enum { BLOCK_HEADER = 8, BLOCK_FORMAT = 1, NO_REF = UINT16_MAX };
+enum { TAG_VARINT = 0x80, TAG_PATCHED = 0x41 }; // of a descriptor column
+
 /* ---- chunk_ints.c ---- */
 
 /*

@@ -175,6 +175,16 @@ static bool bench_turn(struct block_bench *b)
     return block_reader_open(b->reader, b->exact, b->bytes.n);
 }
 
+// The first chunk decoded of a freshly opened block.
+static bool is_alone(struct block_bench *b, size_t chunk, const double *v, size_t n)
+{
+    double out[CHUNK_VALUES_MAX];
+
+    return block_reader_open(b->reader, b->exact, b->bytes.n) &&
+           block_reader_values(b->reader, chunk) == n &&
+           block_reader_doubles(b->reader, chunk, out) && memcmp(out, v, n * sizeof *v) == 0;
+}
+
 TEST(random_chunks_are_bit_exact)
 {
     struct rand_state r = rand_seeded(1);
@@ -203,6 +213,8 @@ TEST(random_chunks_are_bit_exact)
             CHECK_F(memcmp(out, v + at, n[i] * sizeof *v) == 0, "chunk %zu of %zu values", done + i,
                     n[i]);
         }
+        for (size_t i = 0, at = 0; i < chunks; at += n[i++])
+            CHECK(i % 8 != done % 8 || is_alone(&b, i, v + at, n[i]));
         done += chunks;
     }
     xfree(v);
@@ -255,6 +267,8 @@ TEST(random_reference_chains_are_bit_exact)
             CHECK(block_reader_doubles(b.reader, c, out));
             CHECK_F(memcmp(out, v + c * n, n * sizeof *v) == 0, "chunk %zu", c);
         }
+        for (size_t i = done % 8; i < chunks; i += 8)
+            CHECK(is_alone(&b, i, v + i * n, n));
         done += chunks;
         bytes += b.bytes.n;
         values += n * chunks;
