@@ -13,6 +13,7 @@
 enum {
     BODY_MAX = 32 << 20,      // bytes as sent
     INFLATED_MAX = 128 << 20, // bytes of a request
+    JSON_MAX = 20 << 20,      // bytes of one in JSON, which is read whole into twenty times that
     GRPC_MAX = 32 << 20,
     QUEUE_MAX = 1024,
     LOOKBACK_MS = 300000,
@@ -161,9 +162,9 @@ static void reply(struct http_exchange *x, const struct answer *a, bool plain, b
                       a->rejected ? a->text : STR_NONE);
 }
 
-static bool inflate(struct http_exchange *x, struct buf *out, struct answer *a)
+static bool inflate(struct http_exchange *x, bool json, struct buf *out, struct answer *a)
 {
-    const struct compress_limits limits = { .size_max = INFLATED_MAX };
+    const struct compress_limits limits = { .size_max = json ? JSON_MAX : INFLATED_MAX };
     struct str name = http_header_get(&x->req, STR("Content-Encoding"));
     enum compress_codec codec;
     struct err e;
@@ -172,6 +173,10 @@ static bool inflate(struct http_exchange *x, struct buf *out, struct answer *a)
         *a = (struct answer){
             415, 0, 0, arena_printf(&x->arena, "unsupported compression: %.*s", STRF(name))
         };
+        return false;
+    }
+    if (codec == COMPRESS_NONE && x->req.body.n > limits.size_max) {
+        *a = (struct answer){ 413, 0, 0, STR("request body too large") };
         return false;
     }
     if (codec == COMPRESS_NONE || compress_inflate(codec, x->req.body, &limits, out, &e))
@@ -198,7 +203,7 @@ static void handle(struct http_exchange *x, bool plain)
         reply(x, &a, true, false);
         return;
     }
-    if (inflate(x, &inflated, &a))
+    if (inflate(x, form == FORM_JSON, &inflated, &a))
         a = store(f, x, inflated.p ? buf_view(&inflated) : x->req.body, form == FORM_JSON);
     reply(x, &a, plain, form == FORM_JSON);
 }

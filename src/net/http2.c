@@ -44,6 +44,7 @@ static void stream_free(struct http2_stream *s)
         http_route_count(s->x);
     http_exchange_drop(s->x);
     http_out_free(s->out);
+    arena_fini(&s->arena);
     *s->link = s->next;
     if (s->next)
         s->next->link = s->link;
@@ -243,22 +244,30 @@ static void take_pseudo(struct http2_stream *s, struct str name, struct str valu
         s->authority = value;
 }
 
-static int on_header(nghttp2_session *session, const nghttp2_frame *f, const uint8_t *name,
-                     size_t name_n, const uint8_t *value, size_t value_n, uint8_t flags, void *conn)
+static struct str str_of_rcbuf(nghttp2_rcbuf *b)
+{
+    nghttp2_vec v = nghttp2_rcbuf_get_buf(b);
+
+    return str_of((const char *)v.base, v.len);
+}
+
+static int on_header(nghttp2_session *session, const nghttp2_frame *f, nghttp2_rcbuf *name,
+                     nghttp2_rcbuf *value, uint8_t flags, void *conn)
 {
     struct http2_stream *s = stream_of(session, f->hd.stream_id);
 
     (void)flags, (void)conn;
     if (!s || !is_request(f))
         return 0; // trailers are dropped
-    s->head_bytes += name_n + value_n + 32;
+    struct str n = str_of_rcbuf(name), v = str_of_rcbuf(value);
+    s->head_bytes += n.n + v.n + 32;
     s->too_large |= s->head_bytes > HTTP_HEAD_MAX || s->headers.n >= HTTP_HEADERS_MAX;
-    bool pseudo = name_n && name[0] == ':';
+    bool pseudo = n.n && n.p[0] == ':';
     if (s->too_large && !pseudo)
         return 0;
     struct arena *a = &s->x->pub.arena;
-    struct str n = arena_str(a, str_of((const char *)name, name_n));
-    struct str v = arena_str(a, str_of((const char *)value, value_n));
+    n = arena_str(a, n);
+    v = arena_str(a, v);
     if (pseudo)
         take_pseudo(s, n, v);
     else
@@ -341,7 +350,7 @@ static nghttp2_session *new_session(struct http2_conn *h)
     int bad = nghttp2_session_callbacks_new(&cb) | nghttp2_option_new(&o);
     assert(!bad);
     nghttp2_session_callbacks_set_on_begin_headers_callback(cb, on_begin_headers);
-    nghttp2_session_callbacks_set_on_header_callback(cb, on_header);
+    nghttp2_session_callbacks_set_on_header_callback2(cb, on_header);
     nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data);
     nghttp2_session_callbacks_set_on_frame_send_callback(cb, on_sent);

@@ -40,7 +40,8 @@ struct http2_stream {
     bool started;   // the handler, or a refusal
     bool submitted; // the head of the reply
     uint64_t since_ms;
-    size_t counted;                   // bytes of its body in conn->body_bytes
+    struct arena arena; // of the loop: the exchange's own is the handler's while it runs
+    size_t counted;     // bytes of its body in conn->body_bytes
     struct http_out *out, **out_last; // of the reply, not yet framed
 };
 

@@ -50,7 +50,7 @@ static void send_trailers(nghttp2_session *session, struct http2_stream *s)
     VEC(nghttp2_nv) v = { 0 };
 
     for (size_t i = 0; i < x->trailers.n; i++)
-        *vec_push_in(&x->pub.arena, &v) = pair(x->trailers.v[i].name, x->trailers.v[i].value);
+        *vec_push_in(&s->arena, &v) = pair(x->trailers.v[i].name, x->trailers.v[i].value);
     nghttp2_submit_trailer(session, s->id, v.v, v.n);
 }
 
@@ -84,7 +84,7 @@ static ssize_t read_body(nghttp2_session *session, int32_t id, uint8_t *to, size
 static size_t make_head(struct http2_stream *s, bool body, nghttp2_nv **out)
 {
     struct http_exchange_priv *x = s->x;
-    struct arena *a = &x->pub.arena;
+    struct arena *a = &s->arena;
     OWNED(buf_fini) struct buf date = { 0 };
     VEC(nghttp2_nv) v = { 0 };
 

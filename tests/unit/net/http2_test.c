@@ -188,14 +188,15 @@ static struct call *call_by_id(struct client *c, int32_t id)
     return NULL;
 }
 
-static int on_header(nghttp2_session *s, const nghttp2_frame *f, const uint8_t *n, size_t nn,
-                     const uint8_t *v, size_t vn, uint8_t flags, void *client)
+static int on_header(nghttp2_session *s, const nghttp2_frame *f, nghttp2_rcbuf *name,
+                     nghttp2_rcbuf *value, uint8_t flags, void *client)
 {
     struct call *call = call_by_id(client, f->hd.stream_id);
+    nghttp2_vec n = nghttp2_rcbuf_get_buf(name), v = nghttp2_rcbuf_get_buf(value);
 
     (void)s, (void)flags;
     buf_printf(f->headers.cat == NGHTTP2_HCAT_RESPONSE ? &call->head : &call->trailers,
-               "%.*s: %.*s\n", (int)nn, (const char *)n, (int)vn, (const char *)v);
+               "%.*s: %.*s\n", (int)n.len, (const char *)n.base, (int)v.len, (const char *)v.base);
     return 0;
 }
 
@@ -238,7 +239,7 @@ static void client_open(struct client *c, const struct fixture *f)
     a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     CHECK(connect(c->fd, (struct sockaddr *)&a, sizeof a) == 0);
     nghttp2_session_callbacks_new(&cb);
-    nghttp2_session_callbacks_set_on_header_callback(cb, on_header);
+    nghttp2_session_callbacks_set_on_header_callback2(cb, on_header);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data);
     nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_close);
     nghttp2_session_callbacks_set_on_frame_recv_callback(cb, on_frame);
