@@ -45,8 +45,8 @@ static void snapshot(struct http_exchange *x)
 }
 
 // Matchers of one selector, the name's among them, deleted in the times.
-static bool delete_selector(struct prom_face *f, const struct promql *p, struct prom_time start,
-                            struct prom_time end, struct err *e)
+static bool delete_selector(struct metrics_tenant *tenant, const struct promql *p,
+                            struct prom_time start, struct prom_time end, struct err *e)
 {
     const struct promql_node *n = p->root;
     struct metrics_delete d = {
@@ -56,17 +56,17 @@ static bool delete_selector(struct prom_face *f, const struct promql *p, struct 
         .max_ms = prom_time_storage_ms(end),
     };
 
-    return metrics_delete(f->o.tenant, &d, e);
+    return metrics_delete(tenant, &d, e);
 }
 
 static void delete_series(struct http_exchange *x)
 {
     OWNED(prom_selectors_fini) struct prom_selectors s = { 0 };
-    struct prom_face *f = prom_face_of(x);
     struct http_form form;
     struct prom_time start = PROM_TIME_MIN, end = PROM_TIME_MAX;
     struct str problem;
     struct err e;
+    bool answered;
 
     if (!allowed(x) || !prom_form_strict(x, &form))
         return;
@@ -80,8 +80,11 @@ static void delete_series(struct http_exchange *x)
         prom_bad_parameter(x, "match[]", problem);
         return;
     }
-    for (size_t i = 0; i < s.n; i++) {
-        if (!delete_selector(f, &s.v[i], start, end, &e)) {
+    struct metrics_tenant *tenant = prom_tenant(x, &answered);
+    if (answered)
+        return;
+    for (size_t i = 0; tenant && i < s.n; i++) {
+        if (!delete_selector(tenant, &s.v[i], start, end, &e)) {
             prom_error(x, "internal", str_c(e.text));
             return;
         }

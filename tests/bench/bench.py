@@ -6,7 +6,7 @@
 Prints one table: absolute figures, the ratio to each peer, the goal, and whether it was reached. A peer
 that is not installed is left out with a note. Figures of CPU are of the whole server process, from its
 CPU clock; memory is VmRSS; disk is blocks taken. Takes up to 12 minutes, 3 with --quick.
-Rows for --only: parse, start, scrape, data (queries, restart, disk), memory.
+Rows for --only: parse, start, scrape, push, data (queries, restart, disk), memory.
 """
 # SPDX-License-Identifier: Apache-2.0
 import argparse
@@ -26,6 +26,7 @@ import tempfile
 import threading
 import time
 
+import push
 import report
 import servers
 import shapes
@@ -42,6 +43,7 @@ class Sizes:
         self.idle_s = 10
         self.scrape_warm, self.scrape_s = (3, 6) if quick else (6, 24)
         self.memory_steps = 8
+        self.push_series, self.push_steps = 100000, 4 if quick else 10
         self.nodes, self.steps = (6, 240) if quick else (34, 480)
         self.query_s = 0.08 if quick else 0.3
         self.restarts = 3
@@ -163,6 +165,37 @@ class Bench:
         if not count:
             raise servers.ServerError(f'{s.name} stopped scraping')
         return {'ms': (cpu - s.idle_cpu * passed) / count * 1000, 'scrapes': count}
+
+    # Remote write: the first round registers the series and is not counted.
+    def push(self):
+        series, steps = self.sizes.push_series, self.sizes.push_steps
+        data = workload.Wide(series)
+        self.say(f'remote write: {series} series, {steps} rounds')
+        start_ms = int(time.time() * 1000) - (steps + 1) * workload.STEP_MS
+        rounds = [list(data.bodies(start_ms + k * workload.STEP_MS, k)) for k in range(steps + 1)]
+        got = self.each(lambda s: self.push_one(s, rounds, series))
+        self.detail['push'] = got
+        self.row('remote write 1.0, CPU per million samples', 's', {k: v['cpu_s'] for k, v in got.items()},
+                 goals={'victoria-metrics': 1 / 4, 'prometheus': 1 / 12},
+                 note=f'{series:,} active series of 10 labels, 2,000 samples to a request, 2 connections, {steps} samples of each 15 s '
+                      'apart, as fast as they are taken; all CPU of the process until the last answer.')
+        self.row('remote write 1.0, first samples of new series, CPU per million', 's', {k: v['first_cpu_s'] for k, v in got.items()},
+                 note='the same, for the round that registers the series.')
+
+    def push_one(self, s, rounds, series):
+        s.wipe()
+        s.start(servers.EMPTY_CONFIG if s.key != 'victoria-metrics' else None)
+        at, figures = s.cpu(), {}
+        for k, bodies in enumerate(rounds):
+            push.all(s, bodies)
+            if k == 0:
+                figures['first_cpu_s'] = (s.cpu() - at) / series * 1e6
+                at, began = s.cpu(), time.monotonic()
+        samples = series * (len(rounds) - 1)
+        figures['cpu_s'] = (s.cpu() - at) / samples * 1e6
+        figures['samples_per_s'] = samples / (time.monotonic() - began)
+        figures['rss'] = s.rss()
+        return figures
 
     # Memory: all servers at once, because memory does not mind the company.
     def memory(self):
@@ -399,7 +432,7 @@ def run(args, folder):
     signal.alarm(b.sizes.limit_s + 5)
     info = {'date': datetime.date.today().isoformat(), 'quick': args.quick, 'machine': machine(), 'load': os.getloadavg()[0],
             'versions': {s.key: s.version() for s in b.servers}}
-    wanted = args.only.split(',') if args.only else ['parse', 'start', 'scrape', 'data', 'memory']
+    wanted = args.only.split(',') if args.only else ['parse', 'start', 'scrape', 'push', 'data', 'memory']
     try:
         for name in wanted:
             try:
