@@ -55,17 +55,16 @@ static struct str labels_problem(struct arena *a, const struct prompb_series *s,
     return arena_printf(a, "parsing labels for series %.*s: %s", STRF(buf_view(&refs)), e->text);
 }
 
-// The ref of a series. False: it is dropped, rows and all.
-static bool resolve(struct receiver *r, const struct prompb_series *s, struct series_ref *out)
+// The ref of a series that is not known. key: NULL when it has none. False: dropped, rows and all.
+static NOINLINE bool resolve(struct receiver *r, const struct prompb_series *s,
+                             const struct hash128 *key, struct series_ref *out)
 {
     struct arena *a = &r->x->arena;
     bool silent = r->version == PROMPB_WRITE_1 && !r->strict;
-    struct hash128 key;
     struct labels ls;
     struct err e;
-    bool keyed = prompb_series_key(&r->w, s, intake_seed(r->batch), &key);
 
-    if (keyed && intake_find(r->batch, key, out))
+    if (key && intake_find(r->batch, *key, out)) // there since a moment ago, or all is refused
         return true;
     if (!prompb_series_labels(&r->w, s, a, &ls, &e)) {
         if (!silent)
@@ -75,7 +74,7 @@ static bool resolve(struct receiver *r, const struct prompb_series *s, struct se
     }
     if (silent && !labels_are_good(ls))
         return false;
-    (void)intake_series(r->batch, ls, keyed ? &key : NULL, out); // refused: its rows are counted
+    (void)intake_series(r->batch, ls, key, out); // refused: its rows are counted
     return true;
 }
 
@@ -117,13 +116,13 @@ static void add_meta(struct receiver *r, const struct prompb_series *s)
         intake_meta(r->batch, &meta);
 }
 
-static void add_series(struct receiver *r, const struct prompb_series *s)
+static void add_series(struct receiver *r, const struct prompb_series *s, const struct hash128 *key,
+                       struct series_ref ref)
 {
     struct arena_mark mark = arena_mark(&r->x->arena);
-    struct series_ref ref;
 
     *vec_push(&r->first_row) = (uint32_t)intake_rows(r->batch);
-    if (resolve(r, s, &ref)) {
+    if (LIKELY(ref.generation) || resolve(r, s, key, &ref)) {
         for (size_t i = 0; i < s->samples; i++) {
             intake_float(r->batch, ref, s->sample[i].t_ms, s->sample[i].value);
             if (UNLIKELY(s->sample[i].start_ms))
@@ -139,17 +138,33 @@ static void add_series(struct receiver *r, const struct prompb_series *s)
     arena_release(&r->x->arena, mark);
 }
 
+static void add_block(struct receiver *r, const struct prompb_series *s, size_t n)
+{
+    struct hash128 key[PROMPB_BLOCK] = { 0 };
+    struct series_ref ref[PROMPB_BLOCK];
+    uint64_t seed = intake_seed(r->batch), keyed = 0;
+
+    static_assert((int)PROMPB_BLOCK <= (int)APPEND_FIND_MAX && PROMPB_BLOCK <= 64, "bits of keyed");
+    for (size_t i = 0; i < n; i++)
+        keyed |= (uint64_t)prompb_series_key(&r->w, &s[i], seed, &key[i]) << i;
+    intake_find_many(r->batch, key, n, ref);
+    for (size_t i = 0; i < n; i++) {
+        bool has_key = keyed >> i & 1;
+        add_series(r, &s[i], has_key ? &key[i] : NULL, has_key ? ref[i] : (struct series_ref){ 0 });
+    }
+}
+
 // Reads the whole request into the batch. False: malformed, nothing may be stored.
 static bool read_request(struct receiver *r, struct err *e)
 {
-    struct prompb_series s;
+    struct prompb_series s[PROMPB_BLOCK];
     struct metric_meta meta;
     int got;
 
     if (!prompb_write_begin(&r->w, r->version, buf_view(&r->body), e))
         return false;
-    while ((got = prompb_write_next(&r->w, &s, e)) == 1)
-        add_series(r, &s);
+    while ((got = prompb_write_block(&r->w, s, e)) > 0)
+        add_block(r, s, (size_t)got);
     *vec_push(&r->first_row) = (uint32_t)intake_rows(r->batch);
     while (got == 0 && r->version == PROMPB_WRITE_1 &&
            (got = prompb_write_next_meta(&r->w, &meta, e)) == 1) {

@@ -101,6 +101,10 @@ bool append_known(struct append_batch *b, struct labels ls, struct series_ref *o
  * False: unknown, resolve from labels and remember with append_alias.
  */
 bool append_find(struct append_batch *b, struct hash128 key, struct series_ref *out);
+enum { APPEND_FIND_MAX = 64 };
+// The same for up to APPEND_FIND_MAX keys at once; out[i] has generation 0 where it is unknown.
+void append_find_many(struct append_batch *b, const struct hash128 *key, size_t n,
+                      struct series_ref *out);
 void append_alias(struct append_batch *b, struct hash128 key, struct series_ref ref);
 bool append_ref_is_live(struct append_batch *b, struct series_ref ref);
 // Labels of a live ref, copied into the arena. False: stale.

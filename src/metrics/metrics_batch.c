@@ -175,6 +175,46 @@ bool append_find(struct append_batch *b, struct hash128 key, struct series_ref *
     return true;
 }
 
+// Refs that are live in one shard stay, the others become unknown. One lock for all.
+static void drop_dead(struct append_batch *b, uint32_t shard, size_t n, struct series_ref *refs)
+{
+    struct metrics_tenant *t = b->tenant;
+    struct metrics_shard *sh = &t->shard[shard];
+    struct labels ls;
+    LOCKED(&sh->mu);
+
+    for (size_t i = 0; i < n; i++)
+        if (refs[i].generation && ref_shard(t, refs[i]) == shard &&
+            ref_number(t, refs[i]) < sh->slots.end)
+            __builtin_prefetch(slots_at(&sh->slots, ref_number(t, refs[i])), 1);
+    for (size_t i = 0; i < n; i++) {
+        struct slot *slot;
+
+        if (!refs[i].generation || ref_shard(t, refs[i]) != shard)
+            continue;
+        slot = slots_live(&sh->slots, ref_number(t, refs[i]), refs[i].generation);
+        if (slot && (slot->tag || batch_fresh_labels(b, refs[i], &ls)))
+            slot->age = 0;
+        else
+            refs[i].generation = 0;
+    }
+}
+
+void append_find_many(struct append_batch *b, const struct hash128 *key, size_t n,
+                      struct series_ref *out)
+{
+    struct aliases *a = &b->tenant->aliases;
+
+    assert(n <= APPEND_FIND_MAX);
+    for (size_t i = 0; i < n; i++)
+        aliases_prefetch(a, key[i]);
+    for (size_t i = 0; i < n; i++)
+        if (!aliases_find(a, key[i], &out[i].slot, &out[i].generation))
+            out[i] = (struct series_ref){ 0 };
+    for (uint32_t k = 0; k < b->tenant->shard_count; k++)
+        drop_dead(b, k, n, out);
+}
+
 void append_alias(struct append_batch *b, struct hash128 key, struct series_ref ref)
 {
     if (ref.generation)

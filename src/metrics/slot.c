@@ -130,10 +130,28 @@ void aliases_init(struct aliases *a)
         mutex_init(&a->stripe[i].mu, "alias", RANK_LEAF);
 }
 
+static struct alias_entry *table_of(struct alias_stripe *s)
+{
+    return atomic_load_explicit(&s->v, memory_order_relaxed);
+}
+
+static size_t mask_of(struct alias_stripe *s)
+{
+    return atomic_load_explicit(&s->mask, memory_order_relaxed);
+}
+
+static void set_table(struct alias_stripe *s, struct alias_entry *v, size_t mask)
+{
+    xfree(table_of(s));
+    atomic_store_explicit(&s->v, v, memory_order_relaxed);
+    atomic_store_explicit(&s->mask, mask, memory_order_relaxed);
+    s->n = 0;
+}
+
 void aliases_fini(struct aliases *a)
 {
     for (size_t i = 0; i < ALIAS_STRIPES; i++) {
-        xfree(a->stripe[i].v);
+        xfree(table_of(&a->stripe[i]));
         mutex_fini(&a->stripe[i].mu);
     }
 }
@@ -147,15 +165,26 @@ static struct alias_entry *probe(struct alias_entry *v, size_t mask, struct hash
     }
 }
 
+// A table that is being replaced gives a useless address; fetching from it does no harm.
+void aliases_prefetch(struct aliases *a, struct hash128 key)
+{
+    struct alias_stripe *s = &a->stripe[key.lo % ALIAS_STRIPES];
+    uintptr_t at = (uintptr_t)table_of(s);
+
+    if (at)
+        __builtin_prefetch((const void *)(at + (key.lo / ALIAS_STRIPES & mask_of(s)) *
+                                                   sizeof(struct alias_entry)));
+}
+
 bool aliases_find(struct aliases *a, struct hash128 key, uint32_t *slot, uint32_t *generation)
 {
     struct alias_stripe *s = &a->stripe[key.lo % ALIAS_STRIPES];
     const struct alias_entry *x;
     LOCKED(&s->mu);
 
-    if (!s->v)
+    if (!table_of(s))
         return false;
-    x = probe(s->v, s->mask, key);
+    x = probe(table_of(s), mask_of(s), key);
     *slot = x->slot;
     *generation = x->generation;
     return x->generation != 0;
@@ -164,12 +193,9 @@ bool aliases_find(struct aliases *a, struct hash128 key, uint32_t *slot, uint32_
 // Entries keep no index half of their key, so growing starts empty: they come back as they are used.
 static void grow(struct alias_stripe *s)
 {
-    size_t cap = s->v ? 4 * (s->mask + 1) : 64;
+    size_t cap = table_of(s) ? 4 * (mask_of(s) + 1) : 64;
 
-    xfree(s->v);
-    s->v = xcalloc(cap, sizeof *s->v);
-    s->mask = cap - 1;
-    s->n = 0;
+    set_table(s, xcalloc(cap, sizeof(struct alias_entry)), cap - 1);
 }
 
 void aliases_put(struct aliases *a, struct hash128 key, uint32_t slot, uint32_t generation)
@@ -178,9 +204,9 @@ void aliases_put(struct aliases *a, struct hash128 key, uint32_t slot, uint32_t 
     struct alias_entry *x;
     LOCKED(&s->mu);
 
-    if (!s->v || (s->n + 1) * 4 > (s->mask + 1) * 3)
+    if (!table_of(s) || (s->n + 1) * 4 > (mask_of(s) + 1) * 3)
         grow(s);
-    x = probe(s->v, s->mask, key);
+    x = probe(table_of(s), mask_of(s), key);
     s->n += !x->generation;
     *x = (struct alias_entry){ key.hi, slot, generation };
 }
@@ -190,7 +216,5 @@ void aliases_drop_stripe(struct aliases *a, unsigned stripe)
     struct alias_stripe *s = &a->stripe[stripe % ALIAS_STRIPES];
     LOCKED(&s->mu);
 
-    xfree(s->v);
-    s->v = NULL;
-    s->n = s->mask = 0;
+    set_table(s, NULL, 0);
 }

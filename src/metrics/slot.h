@@ -74,8 +74,9 @@ struct alias_entry {
 };
 struct alias_stripe {
     struct mutex mu;
-    struct alias_entry *v; // open addressing; generation 0: free
-    size_t mask, n;
+    struct alias_entry *_Atomic v; // open addressing; generation 0: free
+    _Atomic size_t mask;           // both are also read without the lock, to fetch ahead
+    size_t n;
 };
 struct aliases {
     struct alias_stripe stripe[ALIAS_STRIPES];
@@ -83,6 +84,8 @@ struct aliases {
 void aliases_init(struct aliases *a);
 void aliases_fini(struct aliases *a);
 bool aliases_find(struct aliases *a, struct hash128 key, uint32_t *slot, uint32_t *generation);
+// Brings the place where a key belongs into the cache: for who looks up many. No lock.
+void aliases_prefetch(struct aliases *a, struct hash128 key);
 void aliases_put(struct aliases *a, struct hash128 key, uint32_t slot, uint32_t generation);
 /*
  * Drops all entries of one stripe: they come back at their next use. Called in turn after

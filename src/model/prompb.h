@@ -25,6 +25,7 @@ enum {
     PROMPB_LABELS_MAX = 1024,     // of one series
     PROMPB_QUERIES_MAX = 1024,    // of one read request
     PROMPB_MATCHERS_MAX = 1024,   // of one query
+    PROMPB_BLOCK = 64,            // series that are read at once
     PROMPB_FRAME_BYTES = 1 << 20, // usual size of a frame of a streamed answer
 };
 
@@ -73,6 +74,11 @@ OWN_DEFINE_FINI(struct prompb_write, prompb_write_fini)
 
 // The next series: 1, 0 at the end, −1 malformed. *out lives until the next call.
 int prompb_write_next(struct prompb_write *w, struct prompb_series *out, struct err *e);
+/*
+ * The next series, up to PROMPB_BLOCK of them, into out[]: how many, 0 at the end, −1 malformed. They
+ * live until the next call. For receivers that look up many keys at once.
+ */
+int prompb_write_block(struct prompb_write *w, struct prompb_series *out, struct err *e);
 // The next MetricMetadata of a 1.0 request: 1, 0 at the end, −1 malformed.
 int prompb_write_next_meta(struct prompb_write *w, struct metric_meta *out, struct err *e);
 

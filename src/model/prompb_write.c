@@ -54,12 +54,36 @@ bool prompb_write_begin(struct prompb_write *w, enum prompb_version version, str
 
 /* ---- series ---- */
 
+/*
+ * What nearly all samples look like: the value, then the time, of 2004 to 2039 six bytes long.
+ * False: not like that.
+ */
+static inline bool read_usual_sample(struct str message, struct prompb_sample *out)
+{
+    const uint8_t *p = (const uint8_t *)message.p;
+    uint64_t t;
+
+    if (message.n != 16 || p[0] != PROTO_KEY(1, PROTO_FIXED64) ||
+        p[9] != PROTO_KEY(2, PROTO_VARINT) || p[15] >= 0x80)
+        return false;
+    t = p[15];
+    for (int i = 14; i >= 10; i--) {
+        if (p[i] < 0x80)
+            return false;
+        t = t << 7 | (p[i] & 0x7f);
+    }
+    *out = (struct prompb_sample){ .t_ms = (int64_t)t, .value = double_from_bits(get_le64(p + 1)) };
+    return true;
+}
+
 static bool read_sample(struct str message, struct prompb_sample *out)
 {
     struct proto c = proto_of(message);
     struct proto_field f;
     int got;
 
+    if (LIKELY(read_usual_sample(message, out)))
+        return true;
     *out = (struct prompb_sample){ 0 };
     while ((got = proto_next(&c, &f)) > 0) {
         if (f.key == PROTO_KEY(1, PROTO_FIXED64))
@@ -105,18 +129,39 @@ static bool read_series_field(struct prompb_write *w, const struct proto_field *
     return true;
 }
 
+// The label fields of 1.0 that a series begins with, as long as none has 128 bytes.
+static void skip_labels(struct proto *c, struct prompb_series *s)
+{
+    const uint8_t *p = c->p;
+
+    while (c->end - p >= 2 && p[0] == PROTO_KEY(1, PROTO_BYTES) && p[1] < 0x80 &&
+           c->end - p - 2 >= p[1])
+        p += 2 + p[1];
+    if (p != c->p)
+        s->labels = str_of((const char *)c->p, (size_t)(p - c->p));
+    c->p = p;
+}
+
+static void reset_series(struct prompb_write *w)
+{
+    vec_reset(&w->sample);
+    vec_reset(&w->histogram);
+    vec_reset(&w->exemplar);
+}
+
+// Adds to the vectors; out's pointers are set by set_pointers(), in the order of reading.
 static bool read_series(struct prompb_write *w, struct str message, struct prompb_series *out,
                         struct err *e)
 {
     struct prompb_series s = { .message = message };
+    size_t samples = w->sample.n, histograms = w->histogram.n, exemplars = w->exemplar.n;
     struct proto c = proto_of(message);
     struct proto_field f;
     bool apart = false;
     int got;
 
-    vec_reset(&w->sample);
-    vec_reset(&w->histogram);
-    vec_reset(&w->exemplar);
+    if (w->version == PROMPB_WRITE_1)
+        skip_labels(&c, &s);
     for (;;) {
         const uint8_t *from = c.p;
 
@@ -137,17 +182,31 @@ static bool read_series(struct prompb_write *w, struct str message, struct promp
     if (got < 0)
         return prompb_malformed(w->body, c.p, "TimeSeries", e);
     s.labels = apart ? STR_NONE : s.labels;
-    s.sample = w->sample.v;
-    s.samples = w->sample.n;
-    s.histogram = w->histogram.v;
-    s.histograms = w->histogram.n;
-    s.exemplar = w->exemplar.v;
-    s.exemplars = w->exemplar.n;
+    s.samples = w->sample.n - samples;
+    s.histograms = w->histogram.n - histograms;
+    s.exemplars = w->exemplar.n - exemplars;
     *out = s;
     return true;
 }
 
-int prompb_write_next(struct prompb_write *w, struct prompb_series *out, struct err *e)
+// Once the vectors stay where they are.
+static void set_pointers(const struct prompb_write *w, struct prompb_series *s, size_t n)
+{
+    const struct prompb_sample *sample = w->sample.v;
+    const struct str *histogram = w->histogram.v, *exemplar = w->exemplar.v;
+
+    for (size_t i = 0; i < n; i++) {
+        s[i].sample = sample;
+        s[i].histogram = histogram;
+        s[i].exemplar = exemplar;
+        sample += s[i].samples;
+        histogram += s[i].histograms;
+        exemplar += s[i].exemplars;
+    }
+}
+
+// 1: read, 0: no more, −1: malformed.
+static int read_next(struct prompb_write *w, struct prompb_series *out, struct err *e)
 {
     uint32_t number = w->version == PROMPB_WRITE_1 ? 1 : 5;
     struct proto_field f;
@@ -163,6 +222,28 @@ int prompb_write_next(struct prompb_write *w, struct prompb_series *out, struct 
     if (got != 0)
         prompb_malformed(w->body, w->at.p, "WriteRequest", e);
     return got ? -1 : 0;
+}
+
+int prompb_write_next(struct prompb_write *w, struct prompb_series *out, struct err *e)
+{
+    reset_series(w);
+    int got = read_next(w, out, e);
+    if (got == 1)
+        set_pointers(w, out, 1);
+    return got;
+}
+
+int prompb_write_block(struct prompb_write *w, struct prompb_series *out, struct err *e)
+{
+    int n = 0, got = 1;
+
+    reset_series(w);
+    while (n < PROMPB_BLOCK && (got = read_next(w, &out[n], e)) == 1)
+        n++;
+    if (got < 0)
+        return -1;
+    set_pointers(w, out, (size_t)n);
+    return n;
 }
 
 static enum metric_type type_of(uint64_t v)

@@ -332,6 +332,16 @@ bool intake_find(struct intake_batch *b, struct hash128 key, struct series_ref *
     return append_find(b->rows, key, out);
 }
 
+void intake_find_many(struct intake_batch *b, const struct hash128 *key, size_t n,
+                      struct series_ref *out)
+{
+    // While it is not clear whose batch it is, one series after the other has to be asked.
+    if (LIKELY(b->ha != INTAKE_HA_ASK && b->ha != INTAKE_HA_OTHER))
+        append_find_many(b->rows, key, n, out);
+    else
+        memset(out, 0, n * sizeof *out);
+}
+
 // Names and values that no store could keep.
 static bool check_labels(struct labels ls, struct err *e)
 {

@@ -72,6 +72,9 @@ int intake_error_status(const struct err *e); // 400, 401, 429, 500 or 503
 uint64_t intake_seed(const struct intake_batch *b);
 // A series known by its key. False: decode the labels, and intake_series().
 bool intake_find(struct intake_batch *b, struct hash128 key, struct series_ref *out);
+// The same for up to APPEND_FIND_MAX keys at once, which is faster; generation 0: not known.
+void intake_find_many(struct intake_batch *b, const struct hash128 *key, size_t n,
+                      struct series_ref *out);
 /*
  * Resolves a label set (sorted, no empty values: labels_normalize(), labels_builder), registering a
  * new series if the limits let it in. key: what intake_find() was asked for, NULL: none.

@@ -53,6 +53,34 @@ static void check_series(struct arena *a, struct labels ls, const struct prompb_
     assert(prompb_write_next(&w, &again, &e) == 0);
 }
 
+// Reading in blocks gives what reading one by one gives.
+static void check_blocks(enum prompb_version version, struct str body)
+{
+    OWNED(prompb_write_fini) struct prompb_write w = { 0 };
+    OWNED(prompb_write_fini) struct prompb_write one = { 0 };
+    struct prompb_series block[PROMPB_BLOCK], s;
+    struct err e;
+    int got;
+
+    if (!prompb_write_begin(&w, version, body, &e) || !prompb_write_begin(&one, version, body, &e))
+        return;
+    while ((got = prompb_write_block(&w, block, &e)) > 0) {
+        for (int i = 0; i < got; i++) {
+            assert(prompb_write_next(&one, &s, &e) == 1);
+            assert(str_eq(s.message, block[i].message) && str_eq(s.labels, block[i].labels));
+            assert(s.samples == block[i].samples && s.histograms == block[i].histograms &&
+                   s.exemplars == block[i].exemplars);
+            assert(!s.samples ||
+                   memcmp(s.sample, block[i].sample, s.samples * sizeof *s.sample) == 0);
+            assert(!s.histograms || memcmp(s.histogram, block[i].histogram,
+                                           s.histograms * sizeof *s.histogram) == 0);
+        }
+    }
+    while (got < 0 && prompb_write_next(&one, &s, &e) == 1)
+        ; // what came before the damage
+    assert(prompb_write_next(&one, &s, &e) == got);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 {
     OWNED(arena_fini) struct arena a = { 0 };
@@ -68,6 +96,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     if (n == 0 || !prompb_write_begin(&w, p[0] & 1 ? PROMPB_WRITE_1 : PROMPB_WRITE_2,
                                       str_of((const char *)p + 1, n - 1), &e))
         return 0;
+    check_blocks(w.version, w.body);
     while (prompb_write_next(&w, &s, &e) > 0) {
         prompb_series_key(&w, &s, 1, &key);
         if (prompb_series_labels(&w, &s, &a, &ls, &e))

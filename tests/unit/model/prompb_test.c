@@ -551,3 +551,32 @@ TEST(prompb_put_chunked_streams_frames)
     CHECK(!prompb_put_chunked(&b, 0, one, &in, 0, &e) && e.kind == ERR_UNSUPPORTED);
     CHECK(b.n == before);
 }
+
+TEST(blocks_hold_the_same_series)
+{
+    OWNED(buf_fini) struct buf b = { 0 };
+    OWNED(prompb_write_fini) struct prompb_write w = { 0 };
+    struct prompb_series block[PROMPB_BLOCK];
+    int64_t t[] = { 1700000000000, 5, -5, INT64_MAX }; // six bytes, one, ten, nine
+    double value[] = { 1, 2, 3, 4 };
+    struct err e = { 0 };
+    int got, sum = 0;
+
+    for (uint32_t i = 0; i < 100; i++) {
+        char name[] = { (char)('a' + i % 26), 0 };
+        struct label l = { LABEL_NAME, str_c(name) };
+        prompb_put_series(&b, 1, (struct labels){ &l, 1 },
+                          &(struct series_samples){ .t_ms = t, .value = value, .n = i % 5 });
+    }
+    CHECK_OK(prompb_write_begin(&w, PROMPB_WRITE_1, buf_view(&b), &e), &e);
+    while ((got = prompb_write_block(&w, block, &e)) > 0) {
+        for (int i = 0; i < got; i++, sum++) {
+            CHECK(block[i].samples == (size_t)sum % 5);
+            CHECK(block[i].labels.p[block[i].labels.n - 1] == 'a' + sum % 26);
+            for (size_t k = 0; k < block[i].samples; k++)
+                CHECK(block[i].sample[k].t_ms == t[k] &&
+                      double_bits(block[i].sample[k].value) == double_bits(value[k]));
+        }
+    }
+    CHECK(got == 0 && sum == 100);
+}
