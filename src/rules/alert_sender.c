@@ -538,13 +538,18 @@ bool alert_sender_prepare(struct alert_sender *s, struct prom_config *c, struct 
     return true;
 }
 
-// The new sets take the place of the old ones; Alertmanagers of sets that are no more end.
-static void swap_sets(struct alert_sender *s)
+struct old_sets {
+    VEC(struct manager_set *) v;
+};
+
+// The new sets take the place of the old ones, which go to *old: the discovery before reads them
+// to its end. Alertmanagers of sets that are no more end.
+static void swap_sets(struct alert_sender *s, struct old_sets *old)
 {
     LOCKED(&s->mu);
 
     for (size_t i = 0; i < s->sets.n; i++)
-        set_put(s->sets.v[i]);
+        *vec_push(&old->v) = s->sets.v[i];
     s->sets.n = 0;
     for (size_t i = 0; i < s->ready.n; i++)
         *vec_push(&s->sets) = s->ready.v[i];
@@ -561,16 +566,25 @@ static void swap_sets(struct alert_sender *s)
             forget_dropped_locked(s, s->dropped_sets.v[i - 1]);
 }
 
+static void old_sets_fini(struct old_sets *o)
+{
+    for (size_t i = 0; i < o->v.n; i++)
+        set_put(o->v.v[i]);
+    vec_fini(&o->v);
+}
+OWN_DEFINE_FINI(struct old_sets, old_sets_fini)
+
 void alert_sender_apply(struct alert_sender *s)
 {
     OWNED(arena_fini) struct arena a = { 0 };
+    OWNED(old_sets_fini) struct old_sets sets_before = { 0 };
     struct discover *old = s->discover;
     struct err e = { 0 };
 
     if (!s->ready_config)
         return;
     discover_pause(old);
-    swap_sets(s);
+    swap_sets(s, &sets_before);
     struct discover_set *sets = arena_array(&a, s->sets.n, struct discover_set);
     for (size_t i = 0; i < s->sets.n; i++)
         sets[i] = (struct discover_set){ s->sets.v[i]->name, &s->sets.v[i]->conf->sd };
@@ -582,10 +596,9 @@ void alert_sender_apply(struct alert_sender *s)
                                                     .client = s->client,
                                                     .update = update,
                                                     .ctx = s,
-                                                    .old = old },
+                                                    .old = old }, // takes it over
                         &e))
         log_error("rules", "discovery of Alertmanagers did not start", KV_ERR(&e));
-    discover_stop(old);
     join_retired(s);
 }
 
