@@ -126,6 +126,7 @@ void prom_face_routes(struct prom_face *f, struct http_server *s)
     prom_routes_targets(f, s);
     prom_routes_write(f, s);
     prom_routes_read(f, s);
+    prom_routes_mimir(f, s);
     prom_routes_admin(f, s);
 }
 

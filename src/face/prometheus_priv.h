@@ -180,6 +180,7 @@ void prom_routes_docs(struct prom_face *f, struct http_server *s);
 void prom_routes_status(struct prom_face *f, struct http_server *s);
 void prom_routes_targets(struct prom_face *f, struct http_server *s);
 void prom_routes_write(struct prom_face *f, struct http_server *s);
+void prom_routes_mimir(struct prom_face *f, struct http_server *s);
 void prom_routes_read(struct prom_face *f, struct http_server *s);
 void prom_routes_admin(struct prom_face *f, struct http_server *s);
 // Adds a route below the prefix of the face.
