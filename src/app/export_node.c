@@ -42,6 +42,12 @@ static const struct flag flags[] = {
     ACTS(C "netstat.fields", FLAG_TEXT, "", "regexp of fields", collectors),
     ACTS(C "vmstat.fields", FLAG_TEXT, "", "regexp of fields", collectors),
     ACTS(C "stat.softirq", FLAG_BOOL, "false", "node_softirqs_total", collectors),
+    ACTS(C "systemd.unit-exclude", FLAG_TEXT, "", "regexp of units", collectors),
+    ACTS(C "systemd.unit-include", FLAG_TEXT, "", "regexp of units", collectors),
+    { C "systemd.private", FLAG_BOOL, "false", NULL, NULL, FLAG_IGNORED },
+    { C "systemd.enable-task-metrics", FLAG_BOOL, "false", NULL, NULL, FLAG_IGNORED },
+    { C "systemd.enable-restarts-metrics", FLAG_BOOL, "false", NULL, NULL, FLAG_IGNORED },
+    { C "systemd.enable-start-time-metrics", FLAG_BOOL, "false", NULL, NULL, FLAG_IGNORED },
     // names of older releases
     HIDE(C "diskstats.ignored-devices", FLAG_TEXT, ""),
     HIDE(C "netdev.device-blacklist", FLAG_TEXT, ""),
@@ -136,6 +142,8 @@ static bool open_node(struct exporter **out, const struct flags *f, struct err *
         .fstype_exclude = either(f, C "filesystem.fs-types-exclude",
                                  C "filesystem.ignored-fs-types"),
         .fstype_include = export_flag(f, C "filesystem.fs-types-include"),
+        .unit_exclude = export_flag(f, C "systemd.unit-exclude"),
+        .unit_include = export_flag(f, C "systemd.unit-include"),
         .netstat_fields = export_flag(f, C "netstat.fields"),
         .vmstat_fields = export_flag(f, C "vmstat.fields"),
     };

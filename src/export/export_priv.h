@@ -57,7 +57,7 @@ struct node_cpu_times {
 struct export_node {
     struct export_node_options o;
     struct arena a; // of what the options point to
-    struct node_filter arp, disk, netdev, netclass, mount, fstype;
+    struct node_filter arp, disk, netdev, netclass, mount, fstype, unit;
     struct regex *netstat_fields, *vmstat_fields, *cpu_flags, *cpu_bugs;
     uint64_t enabled;                // bit per collector of the table
     VEC(struct node_cpu_times) cpus; // the last seen, by number: they never go back
@@ -76,6 +76,25 @@ struct export_run {
 typedef bool (*node_collect_fn)(struct export_run *r, struct err *e);
 
 bool node_arp(struct export_run *r, struct err *e);
+bool node_bonding(struct export_run *r, struct err *e);
+bool node_buddyinfo(struct export_run *r, struct err *e);
+bool node_dmi(struct export_run *r, struct err *e);
+bool node_edac(struct export_run *r, struct err *e);
+bool node_hwmon(struct export_run *r, struct err *e);
+bool node_interrupts(struct export_run *r, struct err *e);
+bool node_kernel_hung(struct export_run *r, struct err *e);
+bool node_mdadm(struct export_run *r, struct err *e);
+bool node_nvme(struct export_run *r, struct err *e);
+bool node_powersupply(struct export_run *r, struct err *e);
+bool node_processes(struct export_run *r, struct err *e);
+bool node_rapl(struct export_run *r, struct err *e);
+bool node_schedstat(struct export_run *r, struct err *e);
+bool node_selinux(struct export_run *r, struct err *e);
+bool node_softnet(struct export_run *r, struct err *e);
+bool node_systemd(struct export_run *r, struct err *e);
+bool node_timex(struct export_run *r, struct err *e);
+bool node_udp_queues(struct export_run *r, struct err *e);
+bool node_watchdog(struct export_run *r, struct err *e);
 bool node_conntrack(struct export_run *r, struct err *e);
 bool node_cpu(struct export_run *r, struct err *e);
 bool node_cpufreq(struct export_run *r, struct err *e);

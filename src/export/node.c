@@ -10,29 +10,49 @@
 static const struct {
     const char *name;
     node_collect_fn collect;
+    bool off; // unless asked for
 } collectors[] = {
-    { "arp", node_arp },
-    { "conntrack", node_conntrack },
-    { "cpu", node_cpu },
-    { "cpufreq", node_cpufreq },
-    { "diskstats", node_diskstats },
-    { "entropy", node_entropy },
-    { "filefd", node_filefd },
-    { "filesystem", node_filesystem },
-    { "loadavg", node_loadavg },
-    { "meminfo", node_meminfo },
-    { "netclass", node_netclass },
-    { "netdev", node_netdev },
-    { "netstat", node_netstat },
-    { "os", node_os },
-    { "pressure", node_pressure },
-    { "sockstat", node_sockstat },
-    { "stat", node_stat },
-    { "textfile", node_textfile },
-    { "thermal_zone", node_thermal_zone },
-    { "time", node_time },
-    { "uname", node_uname },
-    { "vmstat", node_vmstat },
+    { "arp", node_arp, false },
+    { "bonding", node_bonding, false },
+    { "buddyinfo", node_buddyinfo, true },
+    { "conntrack", node_conntrack, false },
+    { "cpu", node_cpu, false },
+    { "cpufreq", node_cpufreq, false },
+    { "diskstats", node_diskstats, false },
+    { "dmi", node_dmi, false },
+    { "edac", node_edac, false },
+    { "entropy", node_entropy, false },
+    { "filefd", node_filefd, false },
+    { "filesystem", node_filesystem, false },
+    { "hwmon", node_hwmon, false },
+    { "interrupts", node_interrupts, true },
+    { "kernel_hung", node_kernel_hung, false },
+    { "loadavg", node_loadavg, false },
+    { "mdadm", node_mdadm, false },
+    { "meminfo", node_meminfo, false },
+    { "netclass", node_netclass, false },
+    { "netdev", node_netdev, false },
+    { "netstat", node_netstat, false },
+    { "nvme", node_nvme, false },
+    { "os", node_os, false },
+    { "powersupplyclass", node_powersupply, false },
+    { "pressure", node_pressure, false },
+    { "processes", node_processes, true },
+    { "rapl", node_rapl, false },
+    { "schedstat", node_schedstat, false },
+    { "selinux", node_selinux, false },
+    { "sockstat", node_sockstat, false },
+    { "softnet", node_softnet, false },
+    { "stat", node_stat, false },
+    { "systemd", node_systemd, true },
+    { "textfile", node_textfile, false },
+    { "thermal_zone", node_thermal_zone, false },
+    { "time", node_time, false },
+    { "timex", node_timex, false },
+    { "udp_queues", node_udp_queues, false },
+    { "uname", node_uname, false },
+    { "vmstat", node_vmstat, false },
+    { "watchdog", node_watchdog, false },
 };
 static_assert(ARRAY_LEN(collectors) <= 64, "export_node.enabled has a bit for each");
 
@@ -40,7 +60,7 @@ const char *export_node_collector(size_t i, bool *on)
 {
     if (i >= ARRAY_LEN(collectors))
         return NULL;
-    *on = true;
+    *on = !collectors[i].off;
     return collectors[i].name;
 }
 
@@ -104,6 +124,7 @@ static bool make_patterns(struct export_node *n, const struct export_node_option
            make_filter(&n->netclass, o->netclass_exclude, NULL, NULL, e) &&
            make_filter(&n->mount, o->mount_exclude, o->mount_include, mount_exclude, e) &&
            make_filter(&n->fstype, o->fstype_exclude, o->fstype_include, fstype_exclude, e) &&
+           make_filter(&n->unit, o->unit_exclude, o->unit_include, NULL, e) &&
            compile(&n->netstat_fields, o->netstat_fields ? o->netstat_fields : netstat_fields,
                    "netstat.fields", e) &&
            compile(&n->vmstat_fields, o->vmstat_fields ? o->vmstat_fields : vmstat_fields,
@@ -151,7 +172,9 @@ bool export_node_open(struct export_node **out, const struct export_node_options
     for (size_t i = 0; i < o->textfile_dir_count; i++)
         dirs[i] = arena_cstr(&n->a, str_c(o->textfile_dirs[i]));
     n->o.textfile_dirs = dirs;
-    n->enabled = o->disable_defaults ? 0 : (UINT64_C(1) << ARRAY_LEN(collectors)) - 1;
+    for (size_t i = 0; i < ARRAY_LEN(collectors); i++)
+        if (!collectors[i].off && !o->disable_defaults)
+            n->enabled |= UINT64_C(1) << i;
     if (!set_enabled(n, o->enable, o->enable_count, true, e) ||
         !set_enabled(n, o->disable, o->disable_count, false, e) || !make_patterns(n, o, e))
         return false;
@@ -163,8 +186,8 @@ void export_node_close(struct export_node *n)
 {
     if (!n)
         return;
-    struct node_filter *filters[] = { &n->arp,      &n->disk,  &n->netdev,
-                                      &n->netclass, &n->mount, &n->fstype };
+    struct node_filter *filters[] = { &n->arp,   &n->disk,   &n->netdev, &n->netclass,
+                                      &n->mount, &n->fstype, &n->unit };
     for (size_t i = 0; i < ARRAY_LEN(filters); i++) {
         regex_free(filters[i]->exclude);
         regex_free(filters[i]->include);

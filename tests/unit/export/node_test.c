@@ -158,7 +158,12 @@ static bool is_ours(struct str name)
         "node_sockstat_",      "node_intr_",         "node_context_",
         "node_forks_",         "node_boot_",         "node_procs_",
         "node_softirqs_total", "node_thermal_",      "node_cooling_",
-        "node_time_",          "node_vmstat_",
+        "node_time_",          "node_vmstat_",       "node_bonding_",
+        "node_buddyinfo_",     "node_dmi_",          "node_edac_",
+        "node_hwmon_",         "node_interrupts_",   "node_kernel_hung_",
+        "node_md_",            "node_nvme_",         "node_power_supply_",
+        "node_processes_",     "node_schedstat_",    "node_softnet_",
+        "node_udp_queues",     "node_watchdog_",
     };
 
     for (size_t i = 0; i < ARRAY_LEN(others); i++)
@@ -204,6 +209,8 @@ TEST(upstream_fixtures)
         .arp_exclude = "nope",
         .netclass_exclude = "(dmz|int)",
         .netclass_ignore_invalid_speed = true,
+        .enable = (const char *const[]){ "buddyinfo", "interrupts", "processes" },
+        .enable_count = 3,
     };
     split_page(&got, write_page(&a, &o, NULL));
     for (size_t i = 0; i < want.v.n; i++) {
