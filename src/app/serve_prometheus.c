@@ -68,6 +68,10 @@ static bool is_unknown_there(const char *name)
                                          "otlp.grpc-listen-address",
                                          "otlp.http-listen-address",
                                          "pushgateway.listen-address",
+                                         "graphite.listen-address",
+                                         "statsd.listen-address",
+                                         "statsd.flush-interval",
+                                         "opentsdb.listen-address",
                                          "pushgateway.persistence-file",
                                          "storage.tsdb.allow-overlapping-blocks" };
 
@@ -116,8 +120,6 @@ static bool make_face(struct server *s, struct serve_prometheus *p, struct err *
         .limits = s->limits,
         .tenancy = s->tenancy,
         .scraper = s->scraper,
-        .rules = serve_rules_of(s),
-        .alerts = serve_alert_sender_of(s),
         .host = { s, host_config, host_reload, host_quit, host_ready, host_reload_state,
                   host_has_feature },
         .engine = &s->engine,

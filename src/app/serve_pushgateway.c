@@ -23,7 +23,7 @@ static bool is_on(struct server *s)
 
     if (s->as_prometheus || (flags_text(&s->flags, "config.file").n && !listen->given))
         return false;
-    return listen->all.n || listen->text.n;
+    return listen->all.n ? listen->all.v[0].n : listen->text.n;
 }
 
 static void bare(struct server *s, struct buf *scrape_configs)

@@ -255,7 +255,7 @@ bool tenant_labels(struct metrics_tenant *t, uint16_t tag, uint32_t id, struct a
     struct labels ls;
     int64_t t_ms = ((int64_t)tag - METRICS_TAG_OFFSET_DAYS) * MS_DAY;
 
-    if (!span_for(t, t_ms, false, &s, &e) || !s || s->tag != tag || !span_open(s, false, &e))
+    if (!span_for(t, t_ms, SPAN_FIND, &s, &e) || !s || s->tag != tag || !span_open(s, false, &e))
         return false;
     view = catalog_view_get(s->catalog);
     if (!catalog_labels(view, (struct catalog_ids){ &id, 1 }, &read, &ls, &e) || ls.n == 0)

@@ -100,7 +100,8 @@ static bool span_index(struct commit *c, int64_t t_ms, size_t *out, struct err *
     *out = SPANS_MAX;
     if (c->spans.n == SPANS_MAX)
         return true;
-    if (!span_for(c->t, t_ms, true, &s, e) || !span_open(s, false, e))
+    enum span_create create = c->b->any_age ? SPAN_CREATE_HISTORY : SPAN_CREATE;
+    if (!span_for(c->t, t_ms, create, &s, e) || !span_open(s, false, e))
         return false;
     if (!span_append_begin(s))
         return true;

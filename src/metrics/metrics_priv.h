@@ -44,8 +44,9 @@
 
 enum {
     METRICS_SHARDS_MAX = 16,
-    METRICS_TAG_OFFSET_DAYS = 8192, // tag of a span: days since 1970 of its start plus this
-    METRICS_CREATE_MAX = 64,        // new partitions per tenant and minute
+    METRICS_TAG_OFFSET_DAYS = 8192,    // tag of a span: days since 1970 of its start plus this
+    METRICS_CREATE_MAX = 64,           // new partitions per tenant and minute
+    METRICS_CREATE_HISTORY_MAX = 4096, // the same, for batches of any age
     METRICS_SLICES = 32,
     RANK_RETAIN = RANK_APP + 1,
     RANK_CREATE = RANK_APP + 2,
@@ -202,9 +203,10 @@ struct metrics {
 
 /* ---- metrics_span.c ---- */
 
-// The span that holds t_ms, referenced; created when absent and `create`. NULL without error: absent.
-MUST_CHECK bool span_for(struct metrics_tenant *t, int64_t t_ms, bool create, struct span **out,
-                         struct err *e);
+enum span_create { SPAN_FIND, SPAN_CREATE, SPAN_CREATE_HISTORY };
+// The span that holds t_ms, referenced; created when absent if so wanted. NULL without error: absent.
+MUST_CHECK bool span_for(struct metrics_tenant *t, int64_t t_ms, enum span_create create,
+                         struct span **out, struct err *e);
 struct span *span_get(struct span *s);
 void span_put(struct span *s);
 OWN_DEFINE(struct span *, span_put)

@@ -153,23 +153,25 @@ static void day_name(int64_t day, struct buf *b)
     (void)buf_cstr(b);
 }
 
-static bool may_create_locked(struct metrics_tenant *t, struct err *e)
+static bool may_create_locked(struct metrics_tenant *t, enum span_create create, struct err *e)
 {
+    unsigned max = create == SPAN_CREATE_HISTORY ? METRICS_CREATE_HISTORY_MAX : METRICS_CREATE_MAX;
     int64_t minute = clock_ms(t->m->clock) / MS_MINUTE;
 
     if (minute != t->create_minute) {
         t->create_minute = minute;
         t->created = 0;
     }
-    if (t->created++ >= METRICS_CREATE_MAX)
+    if (t->created++ >= max)
         return err_set(e, ERR_UNAVAILABLE,
-                       "more than %d new partitions within a minute: samples are spread over too "
+                       "more than %u new partitions within a minute: samples are spread over too "
                        "many days",
-                       METRICS_CREATE_MAX);
+                       max);
     return true;
 }
 
-static bool create_span(struct metrics_tenant *t, int64_t day, struct span **out, struct err *e)
+static bool create_span(struct metrics_tenant *t, int64_t day, enum span_create create,
+                        struct span **out, struct err *e)
 {
     OWNED(buf_fini) struct buf name = { 0 };
     OWNED(buf_fini) struct buf path = { 0 };
@@ -183,7 +185,7 @@ static bool create_span(struct metrics_tenant *t, int64_t day, struct span **out
         .next_file = 1,
     };
 
-    if (!may_create_locked(t, e))
+    if (!may_create_locked(t, create, e))
         return false;
     day_name(day, &name);
     buf_printf(&path, "%s/%s/MANIFEST", t->path, name.p);
@@ -196,12 +198,13 @@ static bool create_span(struct metrics_tenant *t, int64_t day, struct span **out
     return true;
 }
 
-bool span_for(struct metrics_tenant *t, int64_t t_ms, bool create, struct span **out, struct err *e)
+bool span_for(struct metrics_tenant *t, int64_t t_ms, enum span_create create, struct span **out,
+              struct err *e)
 {
     mutex_lock(&t->snapshot_mu);
     struct span *s = find_locked(t, t_ms);
     mutex_unlock(&t->snapshot_mu);
-    if (s || !create) {
+    if (s || create == SPAN_FIND) {
         *out = s;
         return true;
     }
@@ -213,7 +216,7 @@ bool span_for(struct metrics_tenant *t, int64_t t_ms, bool create, struct span *
         *out = s;
         return true;
     }
-    return create_span(t, floor_div(t_ms, MS_DAY), out, e);
+    return create_span(t, floor_div(t_ms, MS_DAY), create, out, e);
 }
 
 bool spans_load(struct metrics_tenant *t, struct err *e)

@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+import traceback
 
 import harness
 from harness import Server, Suite, arguments, free_port, start_vigie
@@ -324,6 +325,8 @@ def main():
         persistence(suite, a.vigie)
         flags(suite, a.vigie)
         bare(suite, a.vigie)
+    except Exception:
+        suite.check("runs to its end", False, traceback.format_exc())
     finally:
         suite.finish()
 
