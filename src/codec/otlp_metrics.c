@@ -130,7 +130,6 @@ static bool add_varints(struct arena *a, const struct proto_field *f, struct num
 struct reading { // one point
     struct arena *arena;
     struct otlp_point *p;
-    struct otlp_list attrs;
     struct numbers counts, bounds;
     VEC(struct otlp_exemplar) exemplars;
     VEC(struct otlp_quantile) quantiles;
@@ -193,8 +192,6 @@ static bool number_field(struct reading *r, const struct proto_field *f, struct 
         p->i = (int64_t)f->value;
         p->value = (double)p->i;
         return true;
-    case PROTO_KEY(7, PROTO_BYTES):
-        return otlp_proto_attr(r->arena, f->bytes, &r->attrs, e);
     case PROTO_KEY(8, PROTO_VARINT):
         p->flags = (uint32_t)f->value;
         return true;
@@ -223,8 +220,6 @@ static bool histogram_field(struct reading *r, const struct proto_field *f, stru
         return add_fixed(r->arena, f, &r->bounds, e);
     case PROTO_KEY(8, PROTO_BYTES):
         return read_exemplar(r, f->bytes, e);
-    case PROTO_KEY(9, PROTO_BYTES):
-        return otlp_proto_attr(r->arena, f->bytes, &r->attrs, e);
     case PROTO_KEY(10, PROTO_VARINT):
         p->flags = (uint32_t)f->value;
         return true;
@@ -258,8 +253,6 @@ static bool exponential_field(struct reading *r, const struct proto_field *f, st
     struct otlp_point *p = r->p;
 
     switch (f->key) {
-    case PROTO_KEY(1, PROTO_BYTES):
-        return otlp_proto_attr(r->arena, f->bytes, &r->attrs, e);
     case PROTO_KEY(4, PROTO_FIXED64):
         p->count = f->value;
         return true;
@@ -322,8 +315,6 @@ static bool summary_field(struct reading *r, const struct proto_field *f, struct
         return true;
     case PROTO_KEY(6, PROTO_BYTES):
         return read_quantile(r, f->bytes, e);
-    case PROTO_KEY(7, PROTO_BYTES):
-        return otlp_proto_attr(r->arena, f->bytes, &r->attrs, e);
     case PROTO_KEY(8, PROTO_VARINT):
         p->flags = (uint32_t)f->value;
         return true;
@@ -339,25 +330,74 @@ static const field_fn fields[] = {
     [OTLP_SUMMARY] = summary_field,
 };
 
+static const uint8_t attr_fields[] = {
+    [OTLP_GAUGE] = 7,         [OTLP_SUM] = 7,     [OTLP_HISTOGRAM] = 9,
+    [OTLP_EXP_HISTOGRAM] = 1, [OTLP_SUMMARY] = 7,
+};
+
+static bool read_attrs(struct str message, uint32_t key, struct arena *a, struct otlp_attrs *out,
+                       struct err *e)
+{
+    struct proto c = proto_of(message);
+    struct otlp_list attrs = { 0 };
+    struct proto_field f;
+
+    while (proto_next(&c, &f) > 0)
+        if (f.key == key && !otlp_proto_attr(a, f.bytes, &attrs, e))
+            return false;
+    *out = otlp_list_view(&attrs);
+    return true;
+}
+
+bool otlp_point_attrs(const struct otlp_point *p, struct arena *a, struct otlp_attrs *out,
+                      struct err *e)
+{
+    uint64_t key;
+    struct proto c = proto_of(p->attr_bytes);
+
+    *out = p->attrs;
+    return !proto_varint(&c, &key) || read_attrs(p->attr_bytes, (uint32_t)key, a, out, e);
+}
+
+// False: attributes stand apart from each other.
+static bool note_attr(struct otlp_point *p, const uint8_t *from, const uint8_t *to)
+{
+    if (p->attr_bytes.n && (const char *)from != p->attr_bytes.p + p->attr_bytes.n)
+        return false;
+    if (!p->attr_bytes.n)
+        p->attr_bytes.p = (const char *)from;
+    p->attr_bytes.n += (size_t)(to - from);
+    return true;
+}
+
 static bool read_point(enum otlp_metric_kind kind, struct arena *a, struct str message,
                        struct otlp_point *p, struct err *e)
 {
     struct reading r = { .arena = a, .p = p };
     struct proto c = proto_of(message);
+    const uint32_t attr = PROTO_KEY(attr_fields[kind], PROTO_BYTES);
+    const uint8_t *at = c.p;
     struct proto_field f;
+    bool apart = false;
     int got;
 
-    while ((got = proto_next(&c, &f)) > 0) {
+    for (; (got = proto_next(&c, &f)) > 0; at = c.p) {
         if (f.key == PROTO_KEY(2, PROTO_FIXED64))
             p->start_ns = f.value;
         else if (f.key == PROTO_KEY(3, PROTO_FIXED64))
             p->time_ns = f.value;
+        else if (f.key == attr)
+            apart |= !note_attr(p, at, c.p);
         else if (!fields[kind](&r, &f, e))
             return false;
     }
     if (got < 0)
         return otlp_malformed(e, "data point");
-    p->attrs = otlp_list_view(&r.attrs);
+    if (apart) {
+        p->attr_bytes = STR_NONE;
+        if (!read_attrs(message, attr, a, &p->attrs, e))
+            return false;
+    }
     p->exemplar = r.exemplars.v;
     p->exemplar_n = r.exemplars.n;
     p->quantile = r.quantiles.v;

@@ -57,7 +57,12 @@ struct otlp_quantile {
 enum { OTLP_FLAG_NO_RECORDED_VALUE = 1 };
 
 struct otlp_point {
+    /*
+     * The attributes: otlp_point_attrs(). attr_bytes: as sent, where protobuf has them in one
+     * piece; then they are not read yet, since whoever knows these bytes need not.
+     */
     struct otlp_attrs attrs;
+    struct str attr_bytes;
     uint64_t start_ns, time_ns;
     uint32_t flags;
     // gauge, sum
@@ -91,5 +96,7 @@ MUST_CHECK bool otlp_metric_points(const struct otlp_metric *m, struct arena *a,
                                    bool (*visit)(void *ctx, const struct otlp_point *p,
                                                  struct err *e),
                                    void *ctx, struct err *e);
+MUST_CHECK bool otlp_point_attrs(const struct otlp_point *p, struct arena *a,
+                                 struct otlp_attrs *out, struct err *e);
 // How many points it has; −1: malformed.
 int64_t otlp_metric_point_count(const struct otlp_metric *m);

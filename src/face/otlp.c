@@ -4,6 +4,7 @@
 
 #include "base/mem.h"
 #include "base/metric.h"
+#include "base/rand.h"
 #include "base/thread.h"
 #include "codec/compress.h"
 #include "codec/otlp.h"
@@ -27,6 +28,7 @@ struct otlp_face {
     struct mutex mu;
     struct prom_config *config;  // under mu; NULL before the first
     struct otlp_options options; // under mu; borrows from config
+    uint64_t seed;
     struct metric *points, *rejected;
 };
 
@@ -61,7 +63,8 @@ void otlp_face_apply(struct otlp_face *f, struct prom_config *c)
     f->options = (struct otlp_options){ .type_and_unit = f->o.type_and_unit,
                                         .native_delta = f->o.native_delta,
                                         .lookback_ms = f->o.lookback_ms,
-                                        .delta = f->delta };
+                                        .delta = f->delta,
+                                        .seed = f->seed };
     otlp_options_set(&f->options, &c->doc.otlp);
     mutex_unlock(&f->mu);
     prom_config_put(before);
@@ -264,6 +267,7 @@ bool otlp_face_new(struct otlp_face **out, const struct otlp_face_options *o, st
     f->o = *o;
     if (!f->o.lookback_ms)
         f->o.lookback_ms = LOOKBACK_MS;
+    rand_bytes(&f->seed, sizeof f->seed);
     mutex_init(&f->mu, "otlp face", RANK_LEAF);
     if (!pool_start(&f->pool, &(struct pool_options){ .name = "otlp", .queue_max = QUEUE_MAX }, e))
         return false;

@@ -250,6 +250,16 @@ static void note_time(struct otlp_work *w, uint64_t time_ns)
     w->max_ns = MAX(w->max_ns, time_ns);
 }
 
+static bool make_cumulative(struct otlp_work *w, const struct otlp_point *p, struct otlp_point *out,
+                            struct err *e)
+{
+    struct otlp_attrs attrs;
+
+    return otlp_point_attrs(p, w->arena, &attrs, e) &&
+           otlp_delta_add(w->o->delta, otlp_stream_key(w, attrs), w->metric.kind, p, w->arena, out,
+                          e);
+}
+
 bool otlp_point(void *work, const struct otlp_point *p, struct err *e)
 {
     struct otlp_work *w = work;
@@ -258,14 +268,8 @@ bool otlp_point(void *work, const struct otlp_point *p, struct err *e)
 
     w->points++;
     note_time(w, p->time_ns);
-    buf_bytes(&w->key, &w->metric_key, sizeof w->metric_key);
-    otlp_key_attrs(&w->key, p->attrs);
-    w->point_key = otlp_key_take(w);
     if (w->metric.temporality == OTLP_DELTA && !w->delta) {
-        buf_bytes(&w->key, &w->point_key, sizeof w->point_key);
-        otlp_key_str(&w->key, w->job->tenant);
-        if (!otlp_delta_add(w->o->delta, otlp_key_take(w), w->metric.kind, p, w->arena, &total,
-                            &why)) {
+        if (!make_cumulative(w, p, &total, &why)) {
             otlp_reject(w, 1, str_c(why.text));
             return true;
         }
@@ -273,6 +277,7 @@ bool otlp_point(void *work, const struct otlp_point *p, struct err *e)
     }
     *vec_push(&w->marks) = (struct otlp_mark){ (uint32_t)intake_rows(w->batch), false };
     w->p = p;
+    w->point_key = otlp_point_key(w, p);
     w->t_ms = (int64_t)p->time_ns / NS_MS;
     w->start_ms = (int64_t)p->start_ns / NS_MS;
     w->labels_ready = w->point_bad = w->point_refused = false;

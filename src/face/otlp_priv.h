@@ -75,6 +75,10 @@ MUST_CHECK bool otlp_next_batch(struct otlp_work *w, struct err *e);
 void otlp_key_attrs(struct buf *b, struct otlp_attrs attrs);
 void otlp_key_str(struct buf *b, struct str s);
 struct hash128 otlp_key_take(struct otlp_work *w); // hash of w->key, which is empty after
+// Of the attributes of a point, as sent: in another order they have another key.
+struct hash128 otlp_point_key(struct otlp_work *w, const struct otlp_point *p);
+// Of a stream of the metric, for otlp_delta.h: whatever the order of the attributes.
+struct hash128 otlp_stream_key(struct otlp_work *w, struct otlp_attrs attrs);
 /*
  * Sets the labels of attributes: renamed, sorted, collisions joined by ';', then those of the
  * resource and scope. ignore: keys left out. ERR_INVALID: a name that cannot be.

@@ -50,6 +50,32 @@ struct hash128 otlp_key_take(struct otlp_work *w)
     return h;
 }
 
+struct hash128 otlp_point_key(struct otlp_work *w, const struct otlp_point *p)
+{
+    if (p->attr_bytes.n)
+        return hash128_seeded(p->attr_bytes, w->o->seed);
+    otlp_key_attrs(&w->key, p->attrs);
+    struct hash128 h = hash128_seeded(buf_view(&w->key), ~w->o->seed); // other bytes: other keys
+    buf_reset(&w->key);
+    return h;
+}
+
+struct hash128 otlp_stream_key(struct otlp_work *w, struct otlp_attrs attrs)
+{
+    struct hash128 sum = { 0 };
+
+    for (size_t i = 0; i < attrs.n; i++) {
+        otlp_key_attrs(&w->key, (struct otlp_attrs){ &attrs.v[i], 1 });
+        struct hash128 h = otlp_key_take(w);
+        sum.lo += h.lo;
+        sum.hi += h.hi;
+    }
+    buf_bytes(&w->key, &w->metric_key, sizeof w->metric_key);
+    buf_bytes(&w->key, &sum, sizeof sum);
+    otlp_key_str(&w->key, w->job->tenant);
+    return otlp_key_take(w);
+}
+
 /* ---- labels ---- */
 
 static int compare_keys(const void *x, const void *y, void *ctx)
@@ -118,11 +144,12 @@ bool otlp_make_labels(struct otlp_work *w, struct otlp_attrs attrs, const struct
 
 static bool point_labels(struct otlp_work *w)
 {
+    struct otlp_attrs attrs;
     struct err e = { 0 };
 
     if (w->labels_ready || w->point_bad)
         return !w->point_bad;
-    if (!otlp_make_labels(w, w->p->attrs, NULL, 0, &e)) {
+    if (!otlp_point_attrs(w->p, w->arena, &attrs, &e) || !otlp_make_labels(w, attrs, NULL, 0, &e)) {
         w->point_bad = true;
         otlp_reject(w, 0, str_c(e.text));
         return false;
@@ -164,9 +191,9 @@ bool otlp_series(struct otlp_work *w, struct str suffix, struct str extra, doubl
                  struct series_ref *out)
 {
     struct {
-        struct hash128 point;
+        struct hash128 metric, point;
         uint64_t number, suffix;
-    } parts = { w->point_key, extra.n ? double_bits(number) : 0,
+    } parts = { w->metric_key, w->point_key, extra.n ? double_bits(number) : 0,
                 suffix.n | (uint64_t)extra.n << 32 };
     struct hash128 key = hash128_seeded(str_of((const char *)&parts, sizeof parts),
                                         intake_seed(w->batch));

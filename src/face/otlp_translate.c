@@ -18,7 +18,6 @@ enum {
 void otlp_options_set(struct otlp_options *o, const struct conf_otlp *c)
 {
     struct str s = c->translation_strategy;
-    uint64_t seed = 0;
 
     o->namer.suffixes = str_ends(s, STR("WithSuffixes"));
     o->namer.utf8 = !str_starts(s, STR("UnderscoreEscaping"));
@@ -29,8 +28,7 @@ void otlp_options_set(struct otlp_options *o, const struct conf_otlp *c)
     o->keep_identifying = c->keep_identifying_resource_attributes;
     o->nhcb = c->convert_histograms_to_nhcb;
     o->promote_scope = c->promote_scope_metadata;
-    rand_bytes(&seed, sizeof seed);
-    o->seed = seed;
+    rand_bytes(&o->number, sizeof o->number);
 }
 
 void otlp_reject(struct otlp_work *w, uint64_t n, struct str text)

@@ -23,7 +23,8 @@ struct otlp_options {
     bool native_delta;        // deltas are stored as they are
     int64_t lookback_ms;      // of queries; half of it between samples of target_info
     struct otlp_delta *delta; // makes deltas cumulative; NULL: they are refused
-    uint64_t seed;            // of keys: differs between options
+    uint64_t seed;            // of keys: secret, the same for the life of `delta`
+    uint64_t number;          // random: series of other settings are not these
 };
 // From prometheus.yml; lists stay borrowed. The rest of the fields is the caller's, before.
 void otlp_options_set(struct otlp_options *o, const struct conf_otlp *c);

@@ -33,9 +33,11 @@ static inline bool otlp_fuzz_scope(void *ctx, const struct otlp_scope *s, struct
 static inline bool otlp_fuzz_point(void *ctx, const struct otlp_point *p, struct err *e)
 {
     struct otlp_fuzz *f = ctx;
+    struct otlp_attrs attrs;
 
-    (void)e;
-    otlp_fuzz_attrs(f, p->attrs);
+    if (!otlp_point_attrs(p, &f->arena, &attrs, e))
+        return false;
+    otlp_fuzz_attrs(f, attrs);
     for (size_t i = 0; i < p->pos.n; i++)
         f->sum += p->pos.count[i];
     for (size_t i = 0; i < p->neg.n; i++)

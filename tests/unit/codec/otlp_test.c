@@ -83,10 +83,12 @@ static bool on_point(void *ctx, const struct otlp_point *p, struct err *e)
 {
     struct listing *l = ctx;
     struct buf *b = &l->out;
+    struct otlp_attrs attrs;
 
-    (void)e;
+    if (!otlp_point_attrs(p, &l->arena, &attrs, e))
+        return false;
     buf_lit(b, "  ");
-    put_attrs(b, p->attrs);
+    put_attrs(b, attrs);
     buf_printf(b, " %llu..%llu", (unsigned long long)p->start_ns, (unsigned long long)p->time_ns);
     if (p->flags)
         buf_printf(b, " flags %u", p->flags);
@@ -448,6 +450,33 @@ TEST(otlp_json_refuses)
 
         CHECK(!list(&l, true, str_c(t->text), &e));
         CHECK_F(strstr(e.text, t->error), "%s: %s", t->text, e.text);
+    }
+}
+
+// Attributes in one piece are left as they are; else they are read at once.
+TEST(otlp_attributes_together_or_apart)
+{
+    for (int apart = 0; apart < 2; apart++) {
+        OWNED(listing_fini) struct listing l = { 0 };
+        OWNED(buf_fini) struct buf b = { 0 };
+        struct err e = { 0 };
+        size_t marks[5];
+
+        for (int i = 0; i < 2; i++)
+            marks[i] = proto_begin(&b, (uint32_t)i + 1);
+        marks[2] = proto_begin(&b, 2);
+        marks[3] = proto_begin(&b, 5);
+        marks[4] = proto_begin(&b, 1);
+        put_text_attr(&b, 7, "a", "1");
+        if (apart)
+            put_times(&b);
+        put_text_attr(&b, 7, "b", "2");
+        if (!apart)
+            put_times(&b);
+        for (int i = 5; i-- > 0;)
+            proto_end(&b, marks[i]);
+        CHECK_OK(list(&l, false, buf_view(&b), &e), &e);
+        CHECK(str_find(buf_view(&l.out), STR("  {a=1,b=2} 1000..2000\n")) != STR_NPOS);
     }
 }
 

@@ -536,9 +536,22 @@ TEST(otlp_delta_to_cumulative)
     send(f, DELTA("sum", POINT(A, "\"asInt\":5,\"startTimeUnixNano\":\"" S "\"") "," POINT(
                              B, "\"asInt\":7,\"startTimeUnixNano\":\"" A "\"")));
     CHECK(f->out.status == 200 && !f->out.rejected);
-    send(f, DELTA("sum", POINT(B, "\"asInt\":7,\"startTimeUnixNano\":\"" A "\""))); // sent again
+    // Sent again: refused, also after a reload.
+    send(f, DELTA("sum", POINT(B, "\"asInt\":7,\"startTimeUnixNano\":\"" A "\"")));
     CHECK(f->out.status == 400 && f->out.rejected == 1);
     CHECK_STR(stored(f), STR("d_total 0:5(-60) 30:12(-60)\n"));
+}
+
+TEST(otlp_delta_streams_do_not_depend_on_the_order_of_attributes)
+{
+    OWNED(fx_free) struct fixture *f = fx_new();
+
+    f->o.delta = f->delta;
+    send(f, DELTA("sum",
+                  POINT(A, "\"asInt\":5,\"attributes\":[" ATTR("a", "1") "," ATTR("b", "2") "]")));
+    send(f, DELTA("sum",
+                  POINT(B, "\"asInt\":7,\"attributes\":[" ATTR("b", "2") "," ATTR("a", "1") "]")));
+    CHECK_STR(stored(f), STR("d_total{a=\"1\", b=\"2\"} 0:5 30:12\n"));
 }
 
 TEST(otlp_delta_histograms)
