@@ -129,8 +129,11 @@ struct arena_mark arena_mark(const struct arena *a)
 
 void arena_release(struct arena *a, struct arena_mark m)
 {
-    while (a->block != m.block)
+    while (a->block != m.block) {
+        assert(a->block && "a mark of this arena, released newest first");
         block_pop(a);
+    }
     a->p = m.p;
     a->end = a->block ? a->block->data + a->block->size_bytes : NULL;
+    assert(!a->block || (a->p >= a->block->data && a->p <= a->end));
 }

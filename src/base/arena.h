@@ -23,8 +23,12 @@ struct arena_mark {
 };
 
 void arena_fini(struct arena *a); // frees all; the arena is empty and usable again
-OWN_DEFINE_FINI(struct arena, arena_fini)
+OWN_DEFINE_FINI(struct arena, arena_fini);
+// Empties the arena but keeps its newest block, so that the next request of the same size takes
+// nothing from the heap. Everything handed out before is invalid.
 void arena_reset(struct arena *a); // empties, keeps the newest block for reuse
+// The slow path of arena_raw(): takes a block of at least n bytes (doubling, 4 KiB to 1 MiB) from
+// the heap. n below SIZE_MAX / 4, else the process stops.
 void *arena_alloc_slow(struct arena *a, size_t n);
 
 // n bytes, 16-aligned, not zeroed.
@@ -46,10 +50,15 @@ void *arena_calloc(struct arena *a, size_t n, size_t size); // zeroed, checked p
 #define arena_array(a, n, T) ((T *)arena_calloc((a), (n), sizeof(T)))
 
 struct str arena_str(struct arena *a, struct str s); // a copy, with a NUL behind it
+// A copy of s with a NUL behind it; a NUL inside s stays and ends the text for libc.
 char *arena_cstr(struct arena *a, struct str s);
+// The formatted text, NUL-terminated; n does not count the NUL.
 struct str arena_printf(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
+// A copy of n bytes, 16-aligned; p may be NULL when n is 0.
 void *arena_copy(struct arena *a, const void *p, size_t n);
 
 // Everything allocated after the mark is given back by the release. Marks nest.
 struct arena_mark arena_mark(const struct arena *a);
+// Gives back what was allocated since the mark, blocks included. Marks are released newest first;
+// pointers into what is given back are invalid.
 void arena_release(struct arena *a, struct arena_mark m);

@@ -22,6 +22,7 @@ struct budget {
 
 // ERR_LIMIT with figures when bytes_max would be passed; nothing is charged then.
 MUST_CHECK bool budget_charge(struct budget *b, uint64_t bytes, struct err *e);
+// Takes back what was charged before: bytes never exceed the sum of the charges.
 void budget_refund(struct budget *b, uint64_t bytes);
 // Counts n units of work; every 4096 or so looks at clock and cancellation: ERR_TIMEOUT, ERR_CANCELLED.
 MUST_CHECK bool budget_step(struct budget *b, uint64_t n, struct err *e);

@@ -17,6 +17,7 @@ void buf_grow(struct buf *b, size_t more)
 {
     size_t need, cap = b->cap ? b->cap : 64;
 
+    assert(b->n <= b->cap); // whoever writes into buf_room() adds no more than was asked for
     if (__builtin_add_overflow(b->n, more, &need) || need > SIZE_MAX / 2)
         need = SIZE_MAX; // xrealloc stops the process
     while (cap < need && cap <= SIZE_MAX / 2)

@@ -16,9 +16,11 @@ struct buf {
     size_t n, cap;
 };
 
+// Frees the bytes; the buf is empty and usable again. Borrowed views of it are invalid.
 void buf_fini(struct buf *b);
-OWN_DEFINE_FINI(struct buf, buf_fini)
+OWN_DEFINE_FINI(struct buf, buf_fini);
 void buf_grow(struct buf *b, size_t more); // room for `more` bytes behind n
+// Appends formatted text, without a NUL. fmt is never text of outsiders.
 void buf_printf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 const char *buf_cstr(struct buf *b);        // NUL-terminated view, valid until the next append
 void buf_u64(struct buf *b, uint64_t v);    // decimal digits

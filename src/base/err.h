@@ -38,8 +38,10 @@ struct err {
     char text[232]; // cut with "…" when longer
 };
 
+// Fills *e with a kind, the formatted text and no position; returns false. What *e held is lost.
 bool err_set(struct err *e, enum err_kind kind, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+// As err_set, with the place in the input that the text is about.
 bool err_at(struct err *e, struct pos pos, enum err_kind kind, const char *fmt, ...)
     __attribute__((format(printf, 4, 5)));
 // As err_set with ERR_IO (ERR_UNAVAILABLE for ENOSPC and EDQUOT), plus ": " and errno's text.

@@ -13,8 +13,11 @@
 
 enum fault_action { FAULT_EIO, FAULT_ENOSPC, FAULT_KILL };
 void fault_at(const char *name, unsigned nth); // FAULT_EIO
+// The nth pass of the named point from now (1: the next) fails as `action` says, once. At most 64
+// points at a time, names of at most 47 bytes, which are copied. Thread-safe, as all of these.
 void fault_set(const char *name, unsigned nth, enum fault_action action);
 void fault_delay(const char *name, unsigned delay_ms); // of each pass, besides a failure; 0: none
+// Ends all faults and delays, and forgets the counts of passes.
 void fault_clear(void);
 void fault_from_env(void); // reads VIGIE_FAULT; called by app/
 // Passes the point: true = fail now, with errno set. A kill does not return.

@@ -32,6 +32,8 @@ struct log_kv {
 #define KV_F64(k, v) ((struct log_kv){ .key = (k), .kind = LOG_KV_F64, .f = (v) })
 #define KV_ERR(e)    ((struct log_kv){ .key = "err", .kind = LOG_KV_STR, .s = str_c((e)->text) })
 
+// Writes one line when the module's level allows it; called through the log_… macros. text and the
+// keys are constants, values are copied. Never fails: what cannot be written is dropped.
 void log_write(enum log_level level, const char *module, const char *text, const struct log_kv *kv,
                size_t n);
 #define LOG_(level, module, text, ...)                                                         \

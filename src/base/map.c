@@ -43,6 +43,8 @@ static void resize(struct map *m, size_t slots)
 {
     struct map old = *m;
 
+    assert((slots & (slots - 1)) == 0); // mask
+    assert(m->n < slots);               // a chain ends at a free slot
     m->slot = xmalloc(slots * sizeof *m->slot);
     m->mask = slots - 1;
     for (size_t i = 0; i < slots; i++)
@@ -75,6 +77,7 @@ uint32_t map_at(const struct map *m, uint64_t hash, size_t *at)
 
     if (!m->slot)
         return MAP_NONE;
+    assert(*at <= m->mask);
     for (;;) {
         const struct map_slot *s = &m->slot[*at];
         *at = (*at + 1) & m->mask;
@@ -122,6 +125,7 @@ bool map_remove(struct map *m, uint64_t hash, uint32_t index)
         }
     }
     m->slot[at].index = MAP_NONE;
+    assert(m->n);
     m->n--;
     return true;
 }

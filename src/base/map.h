@@ -23,9 +23,12 @@ struct map {
 
 typedef bool (*map_equal_fn)(const void *ctx, const void *key, uint32_t index);
 
+// Frees the slots; the map is empty and usable again. The caller's objects are not touched.
 void map_fini(struct map *m);
-OWN_DEFINE_FINI(struct map, map_fini)
+OWN_DEFINE_FINI(struct map, map_fini);
+// Forgets all entries, keeps the room.
 void map_reset(struct map *m);
+// Room for n entries in all, so that adding up to there moves nothing. n < 2^31.
 void map_reserve(struct map *m, size_t n);
 // Index of the object equal to key, MAP_NONE when there is none.
 uint32_t map_find(const struct map *m, uint64_t hash, map_equal_fn equal, const void *ctx,
@@ -41,4 +44,6 @@ size_t map_bytes(const struct map *m); // heap memory held
  *   for (size_t at = map_first(m, h); (i = map_at(m, h, &at)) != MAP_NONE;) …
  */
 size_t map_first(const struct map *m, uint64_t hash);
+// The next candidate index for the hash, MAP_NONE at the end of the chain; *at moves on.
+// Candidates share a 32-bit tag: the caller compares keys. Adding ends the walk.
 uint32_t map_at(const struct map *m, uint64_t hash, size_t *at);

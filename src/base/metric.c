@@ -7,6 +7,8 @@
 #include "base/thread.h"
 #include "base/vec.h"
 
+enum { BOUNDS_MAX = 62 };
+
 struct metric {
     struct metric *next; // of the family, oldest first
     struct str *labels;
@@ -73,6 +75,7 @@ struct metric_family *metric_family(const char *name, const char *help, enum met
     struct metric_family *f = family_locked(name, help, kind);
 
     assert(f->kind == kind);
+    assert(!f->first || f->label_count == label_count); // its children have so many values
     f->label_names = label_names;
     f->label_count = label_count;
     return f;
@@ -124,6 +127,9 @@ struct metric_family *metric_histogram_family(const char *name, const char *help
     LOCKED(&registry.mu);
     struct metric_family *f = family_locked(name, help, METRIC_HISTOGRAM);
 
+    assert(n <= BOUNDS_MAX);
+    for (size_t i = 1; i < n; i++)
+        assert(bounds[i - 1] < bounds[i]);
     f->bounds = bounds;
     f->bound_count = n;
     f->label_names = label_names;
@@ -156,6 +162,7 @@ void metric_observe(struct metric *m, double v)
     const struct metric_family *f = m->family;
     size_t i = 0;
 
+    assert(m->counts && "a histogram or summary");
     while (i < f->bound_count && v > f->bounds[i])
         i++;
     atomic_fetch_add_explicit(&m->counts[i], 1, memory_order_relaxed);
@@ -181,7 +188,7 @@ void metric_on_read(const char *name, const char *help, enum metric_kind kind,
 static void visit_child(const struct metric_family *f, const struct metric *m,
                         void (*visit)(void *ctx, const struct metric_sample *s), void *ctx)
 {
-    uint64_t counts[64];
+    uint64_t counts[BOUNDS_MAX + 1];
     struct metric_sample s = { .family = str_c(f->name),
                                .help = str_c(f->help),
                                .kind = f->kind,
@@ -191,7 +198,6 @@ static void visit_child(const struct metric_family *f, const struct metric *m,
                                .value = m ? metric_get(m) : f->read(f->read_ctx) };
 
     if (m && m->counts) {
-        assert(f->bound_count < ARRAY_LEN(counts));
         for (size_t i = 0; i <= f->bound_count; i++)
             s.count += counts[i] = atomic_load_explicit(&m->counts[i], memory_order_relaxed);
         s.bounds = f->bounds;

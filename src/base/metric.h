@@ -17,19 +17,27 @@ enum metric_kind { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM, METRIC_SUMMAR
 struct metric_family;
 struct metric; // one child
 
+// Registers a family, or returns the one of that name; kind and label names must then be equal.
+// name, help and label names are borrowed for ever: constants. Thread-safe.
 struct metric_family *metric_family(const char *name, const char *help, enum metric_kind kind,
                                     const char *const *label_names, size_t label_count);
+// The child with these values, one per label name in their order; created at zero. Values are
+// copied. Lives for the process: the caller bounds how many there are.
 struct metric *metric_child(struct metric_family *f, const struct str *label_values);
+// A family without labels and its only child in one step.
 struct metric *metric_plain(const char *name, const char *help, enum metric_kind kind);
 // Histograms: upper bounds, ascending (+Inf implied), borrowed for ever; at most 62.
 struct metric_family *metric_histogram_family(const char *name, const char *help,
                                               const double *bounds, size_t n,
                                               const char *const *label_names, size_t label_count);
+// A histogram without labels, bounds as in metric_histogram_family().
 struct metric *metric_histogram(const char *name, const char *help, const double *bounds, size_t n);
 
 void metric_add(struct metric *m, double v); // counter, gauge
 void metric_set(struct metric *m, double v); // gauge
+// Counts v in its bucket of a histogram, or in count and sum of a summary.
 void metric_observe(struct metric *m, double v);
+// The value of a counter or gauge, the sum of a histogram or summary.
 double metric_get(const struct metric *m);
 
 // A gauge or counter that is computed when read.

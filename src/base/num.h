@@ -26,6 +26,9 @@ size_t num_format_f(double v, char *out); // Go 'f', -1: never an exponent
 size_t num_format_e(double v, char *out); // Go 'e', -1: always an exponent, 1e+00
 // As Prometheus's JSON: plain for 1e-6 ≤ |x| < 1e21, else exponent with at least one digit (1e-7).
 size_t num_format_json(double v, char *out);
+// Appends as num_format_g.
 void buf_double_g(struct buf *b, double v);
+// Appends as num_format_f.
 void buf_double_f(struct buf *b, double v);
+// Appends as num_format_json: valid JSON for finite values only.
 void buf_double_json(struct buf *b, double v);

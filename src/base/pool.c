@@ -58,6 +58,7 @@ bool pool_start(struct pool **out, const struct pool_options *o, struct err *e)
     unsigned threads = o->threads ? o->threads : (unsigned)MAX(cpus, 2L);
     OWNED(pool_stop) struct pool *p = xcalloc(1, sizeof *p);
 
+    assert(o->name);
     mutex_init(&p->mu, "pool", RANK_QUEUE);
     cond_init(&p->wake);
     p->max = o->queue_max ? o->queue_max : 1024;
@@ -86,6 +87,7 @@ void pool_stop(struct pool *p)
     mutex_unlock(&p->mu);
     for (unsigned i = 0; i < p->thread_count; i++)
         thread_join(&p->threads[i]);
+    assert(!p->n); // every job has answered its waiter
     cond_fini(&p->wake);
     mutex_fini(&p->mu);
     xfree(p->ring);
@@ -97,6 +99,7 @@ bool pool_submit(struct pool *p, void (*run)(void *ctx), void *ctx, struct err *
 {
     LOCKED(&p->mu);
 
+    assert(run);
     if (p->stopping)
         return err_set(e, ERR_UNAVAILABLE, "%s workers are stopping", p->name);
     if (p->n == p->max)

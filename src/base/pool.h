@@ -17,10 +17,15 @@ struct pool_options {
     int nice;           // 0..19
 };
 
+// Starts the threads; the caller owns *out: pool_stop(). name is borrowed until then.
+// ERR_UNAVAILABLE or ERR_IO when a thread cannot be started; none is left running.
 MUST_CHECK bool pool_start(struct pool **out, const struct pool_options *o, struct err *e);
 void pool_stop(struct pool *p); // joins; NULL is fine
-OWN_DEFINE(struct pool *, pool_stop)
+OWN_DEFINE(struct pool *, pool_stop);
 // ERR_UNAVAILABLE when the queue is full or the pool stops.
+// Queues run(ctx) for any worker; never waits. ctx is the job's own: freed by it if at all.
 MUST_CHECK bool pool_submit(struct pool *p, void (*run)(void *ctx), void *ctx, struct err *e);
+// How many workers there are: constant while the pool lives.
 unsigned pool_threads(const struct pool *p);
+// How many jobs are queued and not yet begun: already old when it is returned.
 size_t pool_waiting(struct pool *p);

@@ -12,4 +12,5 @@ struct rand_state {
     uint64_t s[2];
 };
 struct rand_state rand_seeded(uint64_t seed); // for reproducible tests
+// The next number of the sequence that the seed determines, on every machine.
 uint64_t rand_next(struct rand_state *r);

@@ -20,8 +20,9 @@ enum regex_flags {
 // ERR_INVALID with Go's wording where known ("missing closing ]: `[a`"); ERR_LIMIT: program too big.
 MUST_CHECK bool regex_new(struct regex **out, struct str pattern, unsigned flags, struct err *e);
 void regex_free(struct regex *r);
-OWN_DEFINE(struct regex *, regex_free)
+OWN_DEFINE(struct regex *, regex_free);
 
+// Whether s matches: the whole of s with REGEX_ANCHORED, any part of it without. Linear in s.
 bool regex_match(const struct regex *r, struct str s);
 struct str regex_pattern(const struct regex *r); // as given
 // When the expression is a finite set of literals (a|b|c): their count, else 0. *v is owned by r.
@@ -33,6 +34,7 @@ struct str regex_prefix(const struct regex *r); // literal every match starts wi
  * as Go's Regexp.Expand. False: no match, nothing appended.
  */
 bool regex_expand(const struct regex *r, struct str s, struct str tmpl, struct buf *out);
+// How many capturing groups the expression has, the whole match (0) not counted.
 unsigned regex_groups(const struct regex *r);
 // Submatches 0..n−1 of the first match; absent groups have p == NULL. False: no match.
 bool regex_find(const struct regex *r, struct str s, struct str *group, unsigned n);

@@ -9,11 +9,12 @@
 size_t rune_decode(struct str s, uint32_t *out)
 {
     const unsigned char *p = (const unsigned char *)s.p;
-    unsigned c = p[0];
     unsigned low = 0x80, high = 0xbf; // of the second byte
     size_t n;
     uint32_t r;
 
+    assert(s.n);
+    unsigned c = p[0];
     *out = c;
     if (c < 0x80)
         return 1;

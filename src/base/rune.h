@@ -13,10 +13,12 @@ size_t rune_decode(struct str s, uint32_t *out);
 void buf_rune(struct buf *b, uint32_t r); // surrogates and beyond RUNE_MAX: RUNE_BAD
 bool rune_is_print(uint32_t r);           // letters, marks, numbers, punctuation, symbols, ' '
 uint32_t rune_lower(uint32_t r);          // simple mapping; itself when there is none
+// As rune_lower, to upper case.
 uint32_t rune_upper(uint32_t r);
 // As Go's strings.ToLower and ToUpper: simple mappings, bad bytes become U+FFFD unless all is
 // ASCII.
 void buf_lower(struct buf *b, struct str s);
+// As buf_lower, to upper case.
 void buf_upper(struct buf *b, struct str s);
 /*
  * s in double quotes as Go's strconv.Quote (%q): \a \b \f \n \r \t \v \\ \", \xNN for control bytes

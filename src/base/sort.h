@@ -16,6 +16,7 @@ struct sort_pair {
 
 // Stable ascending by key; scratch has room for n. Only bytes that differ are passed over.
 void sort_pairs(struct sort_pair *p, size_t n, struct sort_pair *scratch);
+// Ascending, in place. Equal numbers cannot be told apart, so stability means nothing.
 void sort_u32(uint32_t *p, size_t n);
 void sort_strs(struct str *p, size_t n);          // ascending by bytes
 size_t sort_strs_unique(struct str *p, size_t n); // sorts, drops repeats, returns the new count

@@ -79,4 +79,5 @@ struct str str_cut(struct str *rest, char sep);
 bool str_is_utf8(struct str s); // no surrogates, no overlong forms
 // Whole of s as a decimal number with optional sign; false on anything else or overflow.
 bool str_to_i64(struct str s, int64_t *out);
+// As str_to_i64 without a sign. *out is untouched on failure.
 bool str_to_u64(struct str s, uint64_t *out);

@@ -16,6 +16,7 @@ static __thread struct {
 
 void mutex_init(struct mutex *m, const char *name, int rank)
 {
+    assert(rank > 0); // a mutex that was not initialised has none
     pthread_mutex_init(&m->m, NULL);
     m->name = name;
     m->rank = rank;
@@ -23,7 +24,9 @@ void mutex_init(struct mutex *m, const char *name, int rank)
 
 void mutex_fini(struct mutex *m)
 {
-    pthread_mutex_destroy(&m->m);
+    int busy = pthread_mutex_destroy(&m->m);
+
+    assert(!busy && "nobody holds it");
 }
 
 static void held_add(const struct mutex *m)
@@ -49,7 +52,8 @@ static void held_drop(const struct mutex *m)
 void mutex_lock(struct mutex *m)
 {
     held_add(m);
-    pthread_mutex_lock(&m->m);
+    int os = pthread_mutex_lock(&m->m);
+    assert(os == 0);
 }
 
 bool mutex_try(struct mutex *m)
@@ -64,7 +68,8 @@ bool mutex_try(struct mutex *m)
 void mutex_unlock(struct mutex *m)
 {
     held_drop(m);
-    pthread_mutex_unlock(&m->m);
+    int os = pthread_mutex_unlock(&m->m);
+    assert(os == 0);
 }
 
 bool mutex_is_mine(const struct mutex *m)
@@ -119,6 +124,7 @@ bool cond_wait(struct cond *c, struct mutex *m, int64_t timeout_ms)
 bool thread_start(struct thread *t, const char *name, void *(*run)(void *), void *ctx,
                   struct err *e)
 {
+    assert(!t->started);
     int os = pthread_create(&t->t, NULL, run, ctx);
 
     if (os) {

@@ -32,10 +32,16 @@ enum {
     RANK_LEAF = 100, // holds nothing else
 };
 
+// An unlocked mutex; name is borrowed for its life and shown when the rank check fails.
 void mutex_init(struct mutex *m, const char *name, int rank);
+// Ends a mutex that nobody holds or waits for.
 void mutex_fini(struct mutex *m);
+// Waits without a limit. Stops the process when the thread holds a mutex of the same or a higher
+// rank: the order of locks is broken, and it would be a deadlock one day.
 void mutex_lock(struct mutex *m);
+// Locks if it is free, false if not; of any rank, since it cannot wait.
 bool mutex_try(struct mutex *m);
+// By the thread that locked it, else the process stops. Any order of unlocking is fine.
 void mutex_unlock(struct mutex *m);
 bool mutex_is_mine(const struct mutex *m); // true also where ownership is not tracked
 
@@ -55,8 +61,11 @@ struct cond {
     pthread_cond_t c;
 };
 void cond_init(struct cond *c); // waits are on the monotonic clock
+// Ends a condition that nobody waits for.
 void cond_fini(struct cond *c);
+// Wakes one waiter, or none. What it waits for is changed under the mutex before.
 void cond_wake(struct cond *c);
+// Wakes all waiters, as cond_wake does one.
 void cond_wake_all(struct cond *c);
 // Waits with m held for at most timeout_ms; false: timed out.
 bool cond_wait(struct cond *c, struct mutex *m, int64_t timeout_ms);

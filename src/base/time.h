@@ -56,4 +56,5 @@ struct civil {
 };
 struct civil civil_of(int64_t seconds);               // proleptic Gregorian, UTC
 int64_t civil_days(int64_t year, int month, int day); // days since 1970-01-01
+// 28 to 31; month from 1 to 12.
 int days_in_month(int64_t year, int month);

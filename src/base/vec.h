@@ -20,9 +20,14 @@
         size_t n, cap; \
     }
 
+// The functions behind the macros below: new room for n + more elements of `size` bytes, at least
+// double the old. Products that overflow stop the process.
 void *vec_grow_(void *p, size_t *cap, size_t n, size_t more, size_t size);
+// As vec_grow_, in an arena: the old room stays there until the arena is dropped.
 void *vec_grow_in_(struct arena *a, void *p, size_t *cap, size_t n, size_t more, size_t size);
+// Zeroes one element and returns it.
 void *vec_zero_(void *p, size_t size);
+// Frees what vec_grow_ returned; NULL is fine.
 void vec_free_(void *p);
 
 #define vec_reserve(x, more)                                                             \

@@ -87,8 +87,8 @@ static bool cut_short(struct err *e)
 
 /* ---- whole buffers: gzip, zlib, raw deflate by libdeflate ---- */
 
-OWN_DEFINE(struct libdeflate_decompressor *, libdeflate_free_decompressor)
-OWN_DEFINE(struct libdeflate_compressor *, libdeflate_free_compressor)
+OWN_DEFINE(struct libdeflate_decompressor *, libdeflate_free_decompressor);
+OWN_DEFINE(struct libdeflate_compressor *, libdeflate_free_compressor);
 
 // RFC 1950: method 8, window at most 32 KiB, header a multiple of 31, no dictionary.
 static bool has_zlib_header(struct str in)
@@ -166,7 +166,7 @@ static void dctx_free(ZSTD_DCtx *d)
 {
     ZSTD_freeDCtx(d);
 }
-OWN_DEFINE(ZSTD_DCtx *, dctx_free)
+OWN_DEFINE(ZSTD_DCtx *, dctx_free);
 
 // A frame that does not say its size.
 static bool zstd_unsized_frame(ZSTD_DCtx *d, struct str frame, size_t end_max, struct buf *out,
@@ -487,6 +487,7 @@ void compress_all(enum compress_codec c, int level, struct str in, struct buf *o
         return;
     case COMPRESS_ZSTD:
         room = ZSTD_compressBound(in.n);
+        assert(room >= in.n);
         made = ZSTD_compress(buf_room(out, room), room, in.p, in.n, level);
         assert(!ZSTD_isError(made));
         out->n += made;
@@ -504,6 +505,7 @@ void compress_all(enum compress_codec c, int level, struct str in, struct buf *o
 
 struct compress_writer {
     enum compress_codec codec;
+    bool ended;
     z_stream z;
     ZSTD_CCtx *c;
 };
@@ -557,6 +559,8 @@ void compress_writer_feed(struct compress_writer *w, struct str in, enum compres
     static const int flushes[] = { Z_NO_FLUSH, Z_SYNC_FLUSH, Z_FINISH };
 
     assert(in.n <= UINT32_MAX);
+    assert(!w->ended);
+    w->ended = mode == COMPRESS_END;
     if (w->codec == COMPRESS_NONE) {
         buf_str(out, in);
         return;
@@ -570,7 +574,8 @@ void compress_writer_feed(struct compress_writer *w, struct str in, enum compres
     do {
         w->z.next_out = (Bytef *)buf_room(out, STREAM_STEP);
         w->z.avail_out = STREAM_STEP;
-        deflate(&w->z, flushes[mode]);
+        int r = deflate(&w->z, flushes[mode]);
+        assert(r != Z_STREAM_ERROR);
         out->n += STREAM_STEP - w->z.avail_out;
     } while (w->z.avail_out == 0);
 }

@@ -46,8 +46,13 @@ struct compress_inflater;
 struct compress_inflater *compress_inflater_new(enum compress_codec c,
                                                 const struct compress_limits *l);
 void compress_inflater_free(struct compress_inflater *f); // NULL is fine
-OWN_DEFINE(struct compress_inflater *, compress_inflater_free)
+OWN_DEFINE(struct compress_inflater *, compress_inflater_free);
 // Inflates the next piece of any size and appends to out (also what came before an error).
+/*
+ * Inflates the next piece of any size and appends to out (also what came before an error).
+ * ERR_LIMIT beyond the limits, ERR_CORRUPT for bytes that are not of the codec; no further call
+ * then.
+ */
 MUST_CHECK bool compress_inflater_feed(struct compress_inflater *f, struct str in, struct buf *out,
                                        struct err *e);
 // The input is complete: ERR_CORRUPT "unexpected EOF" when the stream is not.
@@ -61,7 +66,9 @@ struct compress_writer;
 
 struct compress_writer *compress_writer_new(enum compress_codec c, int level); // not snappy
 void compress_writer_free(struct compress_writer *w);                          // NULL is fine
-OWN_DEFINE(struct compress_writer *, compress_writer_free)
+OWN_DEFINE(struct compress_writer *, compress_writer_free);
 // FLUSH makes everything so far readable for the peer; nothing may follow END.
+// Compresses the next piece, at most 4 GiB. FLUSH makes everything so far readable for the peer;
+// nothing may follow END.
 void compress_writer_feed(struct compress_writer *w, struct str in, enum compress_mode mode,
                           struct buf *out);

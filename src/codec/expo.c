@@ -163,6 +163,7 @@ void expo_start(struct expo *x, const struct expo_options *o, struct str body)
 
 int expo_next(struct expo *x, struct expo_event *ev, struct err *e)
 {
+    assert(x->o.format != EXPO_NONE && "a page was begun");
     if (x->o.format == EXPO_TEXT)
         return expo_text_next(x, ev, e);
     if (x->o.format == EXPO_OPENMETRICS)
@@ -180,6 +181,7 @@ enum { KNOWN_AHEAD = 64 }; // entries looked at when the expected one is not the
 
 void expo_match_slow(struct expo *x, struct str series, struct expo_event *ev)
 {
+    assert(x->known_at <= x->o.known_n);
     size_t end = MIN(x->o.known_n, x->known_at + KNOWN_AHEAD);
     uint64_t hash = hash_seeded(series, x->seed);
 

@@ -129,9 +129,12 @@ struct expo_event {
 };
 
 struct expo;
+// A parser without a page; the caller owns it: expo_free(). It keeps scratch memory between pages,
+// so one per target or worker saves the warming up.
 struct expo *expo_new(void);
+// Frees the parser and what its events point to; NULL is fine.
 void expo_free(struct expo *x);
-OWN_DEFINE(struct expo *, expo_free)
+OWN_DEFINE(struct expo *, expo_free);
 
 // Begins a page; the parser keeps its scratch memory from page to page. body is borrowed.
 void expo_start(struct expo *x, const struct expo_options *o, struct str body);

@@ -389,7 +389,7 @@ static void check_fini(struct check *c)
     map_fini(&c->by_series);
     arena_fini(&c->a);
 }
-OWN_DEFINE_FINI(struct check, check_fini)
+OWN_DEFINE_FINI(struct check, check_fini);
 
 bool expo_check_openmetrics(struct str body, struct err *e)
 {

@@ -67,6 +67,7 @@ static void quote_input(struct buf *b, const struct lex *l, const char *from, co
 
 static bool fail_text(const struct lex *l, const char *at, struct buf *b, struct err *e)
 {
+    assert(at >= l->body && at <= l->end);
     struct str body = str_of(l->body, (size_t)(l->end - l->body));
     struct pos pos = pos_of_offset(body, (size_t)(at - l->body));
 
@@ -332,6 +333,7 @@ bool lex_series(struct lex *l, struct expo_sink *sink, struct err *e)
 {
     bool has_name = false;
 
+    assert(l->p < l->end);
     l->tok = l->p;
     if (*l->p != '{') {
         while (l->p < l->end && is_class(*l->p, CLASS_NAME_REST))
@@ -360,6 +362,7 @@ static bool is_spelt_inf(struct str s)
 
 bool lex_float(const struct lex *l, size_t skip, double *out, struct err *e)
 {
+    assert(skip <= (size_t)(l->p - l->tok));
     struct str s = str_of(l->tok + skip, (size_t)(l->p - l->tok) - skip);
     OWNED(buf_fini) struct buf b = { 0 };
     const char *why = NULL;

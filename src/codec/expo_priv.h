@@ -49,6 +49,7 @@ struct expo_sink {
 bool lex_fail(const struct lex *l, const char *expected, enum expo_tok got, struct err *e);
 // Fails with `<what> while parsing: "<entry>"`, or without the entry's text.
 bool lex_fail_entry(const struct lex *l, const char *what, struct err *e);
+// Fails with `<what>` alone, at the token in hand.
 bool lex_fail_plain(const struct lex *l, const char *what, struct err *e);
 
 /*
@@ -150,17 +151,26 @@ struct expo {
     struct expo_proto *proto;
 };
 
+// expo_next() for one format each; the page was begun by expo_start().
 int expo_text_next(struct expo *x, struct expo_event *ev, struct err *e);
+// As expo_text_next, for OpenMetrics.
 int expo_om_next(struct expo *x, struct expo_event *ev, struct err *e);
+// As expo_text_next, for delimited protobuf.
 int expo_proto_next(struct expo *x, struct expo_event *ev, struct err *e);
+// Begins a page of protobuf; x->proto is created by the first.
 void expo_proto_start(struct expo *x);
+// NULL is fine.
 void expo_proto_free(struct expo_proto *p);
+// expo_series_decode() and expo_exemplar_decode() for the keys that expo_proto_next() makes.
 bool expo_proto_decode(struct str raw, struct arena *a, struct expo_labels *out, struct err *e);
+// As expo_proto_decode, for the labels of an exemplar.
 bool expo_proto_exemplar(struct str raw, struct arena *a, struct expo_labels *out, struct err *e);
 
+// A new label at the end, zeroed; valid until the next is added.
 struct expo_label *expo_sink_add(struct expo_sink *s);
 // Help with its escapes undone; in x->text where there are any.
 struct str expo_help_text(struct expo *x, struct str s, bool quotes);
+// Puts the value of `le` and `quantile` into float form where the type has such a label.
 void expo_normalize(enum expo_type type, struct expo_label *label, struct arena *a);
 
 // Fills series, hash and slot of a sample that is not the expected one, and looks ahead in `known`.

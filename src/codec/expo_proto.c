@@ -790,6 +790,7 @@ int expo_proto_next(struct expo *x, struct expo_event *ev, struct err *e)
     bool empty = false;
     int got;
 
+    assert(p && x->o.format == EXPO_PROTO);
     for (;;) {
         switch (p->phase) {
         case PHASE_FAMILY:

@@ -77,6 +77,8 @@ const char *expo_content_type(enum expo_format format);
 
 // Opens a family and writes its metadata, closing the one before. Slices are borrowed while it is open.
 void expo_write_family(struct expo_writer *w, const struct expo_family *f);
+// Writes one metric of the open family, with all its lines or as one message. m is read, not kept;
+// a native histogram is left out by the text formats.
 void expo_write_metric(struct expo_writer *w, const struct expo_metric *m);
 // Closes the open family and, in OpenMetrics, the page with # EOF.
 void expo_write_end(struct expo_writer *w);

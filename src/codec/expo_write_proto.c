@@ -14,6 +14,7 @@ void expo_write_proto_family(struct expo_writer *w)
         [EXPO_SUMMARY] = 2, [EXPO_GAUGE_HISTOGRAM] = 5, [EXPO_INFO] = 1,  [EXPO_STATESET] = 1,
     };
 
+    assert(w->family.type < ARRAY_LEN(types));
     w->mark = proto_begin_delimited(w->out);
     proto_put_bytes(w->out, 1, w->family.name);
     if (w->family.help.n)
@@ -155,6 +156,8 @@ void expo_write_proto_metric(struct expo_writer *w, const struct expo_metric *m)
         [EXPO_SUMMARY] = 4, [EXPO_GAUGE_HISTOGRAM] = 7, [EXPO_INFO] = 2,  [EXPO_STATESET] = 2,
     };
     struct buf *b = w->out;
+
+    assert(w->family.type < ARRAY_LEN(fields));
     size_t metric = proto_begin(b, 4);
 
     put_labels(b, m->label, m->labels, w->keep_empty);

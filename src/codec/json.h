@@ -21,16 +21,23 @@ static inline struct json_writer json_writer(struct buf *out)
 }
 void json_object(struct json_writer *w);     // {
 void json_object_end(struct json_writer *w); // }
+// Opens an array: each value written next is an element until json_array_end().
 void json_array(struct json_writer *w);
+// Closes the innermost array: begin and end nest, at most 63 deep.
 void json_array_end(struct json_writer *w);
+// Writes a member's key, escaped; the value must follow. Only directly inside an object.
 void json_key(struct json_writer *w, struct str key);
 #define json_key_lit(w, lit) json_key((w), STR(lit))
 void json_str(struct json_writer *w,
               struct str s); // escapes; bytes that are no UTF-8 become U+FFFD
+// A whole number, also beyond 2^53, where readers that use doubles round.
 void json_i64(struct json_writer *w, int64_t v);
+// As json_i64, without a sign.
 void json_u64(struct json_writer *w, uint64_t v);
 void json_double(struct json_writer *w, double v); // finite only; NaN and Inf are written as null
+// true or false.
 void json_bool(struct json_writer *w, bool v);
+// null.
 void json_null(struct json_writer *w);
 void json_raw(struct json_writer *w, struct str json); // already JSON
 void buf_json_str(struct buf *b, struct str s);        // quoted and escaped, no writer

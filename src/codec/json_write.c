@@ -8,6 +8,7 @@
 
 static void comma(struct json_writer *w)
 {
+    assert(w->depth >= 0 && w->depth <= 63);
     if (w->comma >> w->depth & 1)
         buf_char(w->out, ',');
     w->comma |= UINT64_C(1) << w->depth;
@@ -25,6 +26,7 @@ static void open_with(struct json_writer *w, char c)
 static void close_with(struct json_writer *w, char c)
 {
     assert(w->depth > 0);
+    assert(w->out->n && w->out->p[w->out->n - 1] != ':'); // a key without its value
     w->depth--;
     buf_char(w->out, c);
 }
@@ -51,6 +53,7 @@ void json_array_end(struct json_writer *w)
 
 void json_key(struct json_writer *w, struct str key)
 {
+    assert(w->depth > 0);
     comma(w);
     buf_json_str(w->out, key);
     buf_char(w->out, ':');

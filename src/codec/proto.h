@@ -155,4 +155,6 @@ static inline void proto_put_bytes(struct buf *b, uint32_t number, struct str s)
 size_t proto_begin(struct buf *b, uint32_t number);
 // As proto_begin() without a key: for messages delimited by their length alone.
 size_t proto_begin_delimited(struct buf *b);
+// Ends what proto_begin() or proto_begin_delimited() began: writes its length. mark is theirs;
+// messages end in reverse order of their beginning.
 void proto_end(struct buf *b, size_t mark);

@@ -37,6 +37,7 @@ static inline uint64_t low_bits(uint64_t v, unsigned n)
 // The low n ≤ 56 bits of v.
 static void put_short(struct xor_writer *w, uint64_t v, unsigned n)
 {
+    assert(n <= 56 && w->left < 8);
     w->bits = w->bits << n | low_bits(v, n);
     w->left += n;
     while (w->left >= 8) {
@@ -132,6 +133,7 @@ void xor_writer_add(struct xor_writer *w, int64_t t_ms, double value)
 
 void xor_writer_end(struct xor_writer *w)
 {
+    assert(w->out->n >= w->start + 2); // nobody cut the header off
     if (w->left)
         put_short(w, 0, 8 - w->left);
     w->out->p[w->start] = (char)(w->n >> 8);
@@ -159,6 +161,7 @@ static inline bool get_short(struct xor_reader *r, unsigned n, uint64_t *out)
         r->bits = r->bits << 8 | *r->p++;
         r->have += 8;
     }
+    assert(r->have < n + 8); // no whole byte was read for nothing
     r->have -= n;
     *out = low_bits(r->bits >> r->have, n);
     return true;

@@ -27,6 +27,8 @@ struct xor_writer {
     unsigned leading, trailing; // of the last window; leading 255: none yet
 };
 
+// Begins a chunk behind what out holds: appends its header. Nothing else may be appended to out
+// until xor_writer_end().
 void xor_writer_begin(struct xor_writer *w, struct buf *out);
 // At most XOR_CHUNK_SAMPLES_MAX samples, in ascending order of time.
 void xor_writer_add(struct xor_writer *w, int64_t t_ms, double value);

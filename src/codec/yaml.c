@@ -65,7 +65,7 @@ static void event_delete(yaml_event_t *ev)
 {
     yaml_event_delete(ev);
 }
-OWN_DEFINE_FINI(yaml_event_t, event_delete)
+OWN_DEFINE_FINI(yaml_event_t, event_delete);
 
 static struct str event_text(const yaml_char_t *p, size_t n)
 {
@@ -134,7 +134,7 @@ static void pairs_fini(struct pairs *p)
 {
     map_fini(&p->index);
 }
-OWN_DEFINE_FINI(struct pairs, pairs_fini)
+OWN_DEFINE_FINI(struct pairs, pairs_fini);
 
 static bool key_equal(const void *ctx, const void *key, uint32_t index)
 {

@@ -43,7 +43,9 @@ const struct yaml_node *yaml_get(const struct yaml_node *n, struct str key);
 bool yaml_is_null(const struct yaml_node *n); // NULL counts as null
 // As YAML 1.1 reads plain scalars: true/yes/on …, and numbers (decimal, 0x, 0o, _ separators).
 bool yaml_to_bool(const struct yaml_node *n, bool *out);
+// A plain integer that fits; false, *out untouched, for quoted text and all else.
 bool yaml_to_i64(const struct yaml_node *n, int64_t *out);
+// A plain number, or .inf and .nan in any sign and case.
 bool yaml_to_double(const struct yaml_node *n, double *out);
 const char *yaml_kind_name(const struct yaml_node *n); // "a mapping", "a list", "text", "nothing"
 

@@ -83,7 +83,7 @@ struct gotemplate_set { // zero is an empty set
 };
 // Frees all templates; the set is empty and usable again.
 void gotemplate_set_fini(struct gotemplate_set *s);
-OWN_DEFINE_FINI(struct gotemplate_set, gotemplate_set_fini)
+OWN_DEFINE_FINI(struct gotemplate_set, gotemplate_set_fini);
 
 /*
  * Adds the template of a text under `name`, and all that the text defines inside. A later text may

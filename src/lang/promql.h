@@ -283,7 +283,7 @@ MUST_CHECK bool promql_parse_with(struct arena *a, struct str text, const struct
                                   struct promql *q, struct err *e);
 // Frees the regexes and empties q; the tree, in the arena, must not be matched with any more.
 void promql_fini(struct promql *q);
-OWN_DEFINE_FINI(struct promql, promql_fini)
+OWN_DEFINE_FINI(struct promql, promql_fini);
 
 // Appends error i of a failed parse: "1:7: parse error: unexpected end of input".
 void promql_print_error(struct buf *b, const struct promql *q, size_t i);

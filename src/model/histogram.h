@@ -117,6 +117,7 @@ struct hist_iter {
     int state;
     bool reverse;
 };
+// Walks all buckets in ascending order of their bounds: negative, zero, positive. Borrows h.
 struct hist_iter histogram_iter(const struct histogram *h);
 // As histogram_iter(), descending.
 struct hist_iter histogram_iter_reverse(const struct histogram *h);

@@ -181,7 +181,7 @@ struct nhcb_builder {
 };
 // Frees the room; the builder is empty and usable again.
 void nhcb_fini(struct nhcb_builder *b);
-OWN_DEFINE_FINI(struct nhcb_builder, nhcb_fini)
+OWN_DEFINE_FINI(struct nhcb_builder, nhcb_fini);
 // Empties, keeps the room.
 void nhcb_reset(struct nhcb_builder *b);
 // ERR_INVALID for NaN bounds, negative or not cumulative counts: give the histogram up then.

@@ -44,6 +44,8 @@ struct hist_zero {
     double threshold; // raised to the end of a bucket that is not empty, if it fell into one
     double count, comp;
 };
+// The zero bucket of h with at least this threshold, with the buckets that fall into it; their
+// borders may widen it further.
 struct hist_zero hist_zero_widened(const struct histogram *h, double threshold);
 
 // As a histogram: sides from parallel arrays of indexes and counts, empty buckets left out or not.

@@ -68,7 +68,7 @@ struct labels_builder {
 };
 // Frees the array; the builder is empty and usable again.
 void labels_builder_fini(struct labels_builder *b);
-OWN_DEFINE_FINI(struct labels_builder, labels_builder_fini)
+OWN_DEFINE_FINI(struct labels_builder, labels_builder_fini);
 // Starts again from base, whose bytes and not its array are borrowed from here on.
 void labels_builder_reset(struct labels_builder *b, struct labels base);
 // Sets, replaces or, with an empty value, deletes.

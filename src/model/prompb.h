@@ -70,7 +70,7 @@ MUST_CHECK bool prompb_write_begin(struct prompb_write *w, enum prompb_version v
                                    struct str body, struct err *e);
 // Frees the room.
 void prompb_write_fini(struct prompb_write *w);
-OWN_DEFINE_FINI(struct prompb_write, prompb_write_fini)
+OWN_DEFINE_FINI(struct prompb_write, prompb_write_fini);
 
 // The next series: 1, 0 at the end, −1 malformed. *out lives until the next call.
 int prompb_write_next(struct prompb_write *w, struct prompb_series *out, struct err *e);

@@ -128,13 +128,16 @@ struct http_server_options {
     bool (*before)(struct http_exchange *x);
     void *ctx;
 };
+// Binds and listens on every address, so that ports are known, but accepts nothing before
+// http_server_start(). The caller owns *out: http_server_close().
 MUST_CHECK bool http_server_open(struct http_server **out, const struct http_server_options *o,
                                  struct err *e);
 // Routes are added before start. Borrowed strings must outlive the server. Longest match wins.
 void http_server_route(struct http_server *s, const struct http_route *r);
+// Starts the loops and accepts. Routes are fixed from here on.
 MUST_CHECK bool http_server_start(struct http_server *s, struct err *e);
 // The port listened on (useful with :0), of the i-th address.
 int http_server_port(const struct http_server *s, size_t i);
 void http_server_stop(struct http_server *s);  // no new requests, waits ≤ 5 s for running ones
 void http_server_close(struct http_server *s); // NULL is fine
-OWN_DEFINE(struct http_server *, http_server_close)
+OWN_DEFINE(struct http_server *, http_server_close);

@@ -13,6 +13,8 @@
 
 struct http_client;
 
+// Reads and checks certificates and keys. The caller owns *out: http_tls_free(). Errors:
+// ERR_INVALID, ERR_IO, naming the file.
 struct tls_client_options {                                   // files are read at http_tls_new()
     const char *ca_file, *cert_file, *key_file, *server_name; // NULL: none
     struct str ca, cert, key;                                 // inline PEM; empty: none
@@ -22,8 +24,9 @@ struct tls_client_options {                                   // files are read 
 struct http_tls; // shared client settings, reference counted by the callers' ownership
 MUST_CHECK bool http_tls_new(struct http_tls **out, const struct tls_client_options *o,
                              struct err *e);
+// Drops the reference; NULL is fine. Connections that use it hold their own.
 void http_tls_free(struct http_tls *t);
-OWN_DEFINE(struct http_tls *, http_tls_free)
+OWN_DEFINE(struct http_tls *, http_tls_free);
 
 struct http_call_options {
     struct str method; // empty: GET
@@ -61,9 +64,10 @@ struct http_response {
  */
 typedef void (*http_done_fn)(void *ctx, struct http_response *r, const struct err *e);
 
+// Starts the client and its loop; the caller owns *out: http_client_stop().
 MUST_CHECK bool http_client_start(struct http_client **out, struct err *e);
 void http_client_stop(struct http_client *c); // running calls end with ERR_CANCELLED first
-OWN_DEFINE(struct http_client *, http_client_stop)
+OWN_DEFINE(struct http_client *, http_client_stop);
 // Thread-safe. The callback is called exactly once, also on failure.
 void http_client_call(struct http_client *c, const struct http_call_options *o, http_done_fn done,
                       void *ctx);

@@ -115,14 +115,17 @@ void client_conn_park(struct client_conn *conn);  // busy → idle
 struct client_conn *client_conn_reuse(struct http_client *c, const char *key, uint64_t hash);
 
 /* ---- dial ---- */
+// Sends the request on a fresh or reused connection, which the call has from now on.
 void client_dial(struct http_call *call);      // then client_call_connected() or _fail()
 void client_dial_stop(struct http_call *call); // drops the lookup, the attempts, the timer
+// The socket of an attempt is ready: connected, failed, or the handshake goes on.
 void client_dial_event(struct client_conn *conn, int events);
 void client_dial_next(struct http_call *call); // starts with the next address, if any
 
 /* ---- call ---- */
 void client_call_start(struct http_call *call);
 void client_call_connected(struct http_call *call, struct client_conn *conn);
+// The socket of a running call is ready (LOOP_READ, LOOP_WRITE; −1: broken).
 void client_call_event(struct http_call *call, int events);
 void client_call_fail(struct http_call *call, const struct err *e);      // e: without the URL
 void client_call_fail_bare(struct http_call *call, const struct err *e); // e is the whole text

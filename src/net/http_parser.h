@@ -64,6 +64,8 @@ struct http_head {
 // Parses a head that the scan has found. On failure *status is 400, 417, 431, 501 or 505.
 MUST_CHECK bool http_head_parse_request(struct arena *a, struct str head, struct http_head *out,
                                         int *status, struct err *e);
+// The same for the head of a response. lenient: take what Go's client takes though no standard
+// does, and say so in out->odd.
 MUST_CHECK bool http_head_parse_response(struct arena *a, struct str head, bool lenient,
                                          struct http_head *out, struct err *e);
 // The first header of this name, empty when absent.

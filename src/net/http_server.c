@@ -119,7 +119,7 @@ static void address_free(struct addrinfo *a)
     if (a)
         freeaddrinfo(a);
 }
-OWN_DEFINE(struct addrinfo *, address_free)
+OWN_DEFINE(struct addrinfo *, address_free);
 
 static bool listen_address(struct http_server *s, size_t i, struct err *e)
 {

@@ -190,6 +190,7 @@ struct http_server {
 
 /* ---- route ---- */
 void http_routes_sort(struct http_server *s);
+// Frees the table; the routes' own strings are borrowed and stay.
 void http_routes_fini(struct http_routes *r);
 /*
  * The route of a decoded path and method. NULL: none; *allow then lists the sorted methods of
@@ -204,6 +205,7 @@ void http_route_count(struct http_exchange_priv *x); // on the loop, when a repl
 struct http_exchange_priv *http_exchange_new(struct http_conn *c);
 // Splits the target into path and query; false: malformed, a reply to that is prepared.
 bool http_exchange_set_target(struct http_exchange_priv *x, struct str target);
+// Sets x->route and x->allow from the decoded path and the method.
 void http_exchange_find_route(struct http_exchange_priv *x);
 /*
  * DENIED: a reply is prepared. UNKNOWN: a pool hashes the password; x->verdict is set when `hashed`
@@ -211,6 +213,8 @@ void http_exchange_find_route(struct http_exchange_priv *x);
  */
 enum web_verdict http_exchange_authorize(struct http_exchange_priv *x,
                                          void (*hashed)(struct loop_task *));
+// Ends the detour over the pool: when x->verdict is not ALLOWED a 401 is prepared. The connection
+// may be gone by now.
 void http_exchange_hashed(struct http_exchange_priv *x);
 // Runs the handler for the complete request. True: on a pool, x->task runs when there is something
 // to take; false: it has ended here.
@@ -223,10 +227,15 @@ void http_exchange_drop(struct http_exchange_priv *x); // without connection: fr
 
 /* ---- conn ---- */
 uint64_t http_conn_ms(const struct http_conn *c); // time of its loop
+// Queues pieces of a reply, a list that it takes. Time for the peer to read starts with the first.
 void http_conn_append(struct http_conn *c, struct http_out *o);
 void http_conn_go_on(struct http_conn *c); // something other than input has moved it on
+// Takes an accepted descriptor and waits for its first bytes; peer is copied, cut to what fits.
 void http_conn_open(struct http_server_loop *l, int fd, const char *peer);
+// Closes without a word, whatever state it is in, and leaves the list; freed when libuv lets go.
+// Dropping twice is fine.
 void http_conn_drop(struct http_conn *c);
+// Drops the connection when its peer has kept it waiting for longer than its state allows.
 void http_conn_sweep(struct http_conn *c, uint64_t now_ms);
 void http_conn_stop(struct http_conn *c, bool hard); // hard: also those with a request
 void http_exchange_collect(struct loop_task *t);     // takes over what the handler made
@@ -238,6 +247,7 @@ void http2_open(struct http_conn *c);  // sends our settings; the preface is inp
 void http2_close(struct http_conn *c); // not from within its callbacks; nothing without HTTP/2
 MUST_CHECK bool http2_input(struct http_conn *c, struct str in); // false: the connection is over
 bool http2_output(struct http_conn *c); // appends to c->out what is due; false: nothing
+// Whether both sides have said all they will: to be dropped.
 bool http2_is_over(const struct http_conn *c);
 bool http2_sweep(struct http_conn *c, uint64_t now_ms); // false: drop it
 void http2_stop(struct http_conn *c);                   // no new requests; endless replies end
@@ -247,8 +257,10 @@ void http_exchange_free(struct http_exchange_priv *x); // on the loop
 void http_exchange_run(void *exchange);                // before, handler, end of the reply
 // A refusal by the server itself; the connection closes after it.
 void http_exchange_deny(struct http_exchange_priv *x); // 401
+// Prepares a refusal by the server itself with this status; the connection closes after it.
 void http_exchange_refuse(struct http_exchange_priv *x, int status, const char *text);
 void http_exchange_gone(struct http_exchange_priv *x); // loop: wakes and cancels the handler
+// Frees a list of pieces; NULL is fine.
 void http_out_free(struct http_out *o);
 struct buf http_spare_take(struct http_server_loop *l);         // on the loop; empty
 void http_spare_put(struct http_server_loop *l, struct buf *b); // on the loop; *b is empty after
@@ -256,11 +268,15 @@ static inline size_t http_out_size(const struct http_out *o)
 {
     return o->head.n + o->body.n + o->tail.n;
 }
+// The reason phrase, "status" for one that is not in the table. A constant.
 const char *http_status_text(int status);
 void buf_http_date(struct buf *b); // now
+// False for 204 and 304, whose replies end with the head.
 bool http_status_has_body(int status);
+// Whether the handler has set a header of this name (in any case).
 bool http_reply_has_header(const struct http_exchange_priv *x, struct str name);
 
 /* ---- server ---- */
 void http_server_conn_closed(struct http_server *s);
+// Counts down the running exchanges; the last one lets a waiting http_server_stop() go on.
 void http_server_exchange_ended(struct http_server *s);

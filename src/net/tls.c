@@ -50,22 +50,22 @@ static void ctx_free(SSL_CTX *c)
 {
     SSL_CTX_free(c);
 }
-OWN_DEFINE(SSL_CTX *, ctx_free)
+OWN_DEFINE(SSL_CTX *, ctx_free);
 static void bio_free(BIO *b)
 {
     BIO_free(b);
 }
-OWN_DEFINE(BIO *, bio_free)
+OWN_DEFINE(BIO *, bio_free);
 static void x509_free(X509 *x)
 {
     X509_free(x);
 }
-OWN_DEFINE(X509 *, x509_free)
+OWN_DEFINE(X509 *, x509_free);
 static void pkey_free(EVP_PKEY *k)
 {
     EVP_PKEY_free(k);
 }
-OWN_DEFINE(EVP_PKEY *, pkey_free)
+OWN_DEFINE(EVP_PKEY *, pkey_free);
 
 /* ---- settings ---- */
 
@@ -284,7 +284,7 @@ static void sans_free(GENERAL_NAMES *n)
 {
     GENERAL_NAMES_free(n);
 }
-OWN_DEFINE(GENERAL_NAMES *, sans_free)
+OWN_DEFINE(GENERAL_NAMES *, sans_free);
 
 // One subject alternative name as text; false: of a kind that has none.
 static bool san_text(const GENERAL_NAME *n, char *out, size_t size)

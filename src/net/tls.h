@@ -30,6 +30,8 @@ struct tls_server_options {
     bool prefer_server_ciphers;
     bool no_http2; // offer HTTP/1.1 only
 };
+// Reads and checks certificate, key and CAs. The caller owns *out: http_tls_free(). Errors:
+// ERR_INVALID, ERR_IO, naming the file.
 MUST_CHECK bool tls_server_new(struct http_tls **out, const struct tls_server_options *o,
                                struct err *e);
 struct http_tls *
@@ -52,5 +54,8 @@ bool tls_stream_is_ready(const struct stream *s); // the handshake is done
 // The connection itself, for what this header does not cover (ALPN, certificates); NULL: plain.
 struct ssl_st *tls_stream_ssl(const struct stream *s);
 
+// Reads at most n bytes: how many, 0 at the end, or STREAM_AGAIN, STREAM_ERROR.
 ssize_t tls_stream_read(struct stream *s, void *p, size_t n);
+// Writes some of the pieces: how many bytes, or STREAM_AGAIN, STREAM_ERROR. What was not taken
+// must be offered again in the same order.
 ssize_t tls_stream_writev(struct stream *s, const struct iovec *v, int n);

@@ -29,16 +29,20 @@ struct web_config { // immutable; reference counted
  * ERR_INVALID: unknown key, wrong value, certificate that does not fit its key.
  */
 MUST_CHECK bool web_config_load(struct web_config **out, const char *path, struct err *e);
+// One more reference; returns w. Thread-safe.
 struct web_config *web_config_get(struct web_config *w);
 void web_config_put(struct web_config *w); // NULL is fine
-OWN_DEFINE(struct web_config *, web_config_put)
+OWN_DEFINE(struct web_config *, web_config_put);
 
 /* ---- in force: the present config, and who may come in ---- */
 
 struct web_access; // thread-safe
+// Loads the file and puts it in force; the caller owns *out: web_access_close(). Errors as
+// web_config_load().
 MUST_CHECK bool web_access_open(struct web_access **out, const char *path, struct err *e);
+// Frees it; configs taken from it live on. NULL is fine.
 void web_access_close(struct web_access *a);
-OWN_DEFINE(struct web_access *, web_access_close)
+OWN_DEFINE(struct web_access *, web_access_close);
 // Loads the files again if one has changed; costs a few stat(2) otherwise.
 void web_access_refresh(struct web_access *a);
 struct web_config *web_access_config(struct web_access *a); // web_config_put() it

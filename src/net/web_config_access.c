@@ -154,7 +154,7 @@ static void credentials_fini(struct credentials *c)
         OPENSSL_cleanse(c->plain.p, c->plain.cap);
     buf_fini(&c->plain);
 }
-OWN_DEFINE_FINI(struct credentials, credentials_fini)
+OWN_DEFINE_FINI(struct credentials, credentials_fini);
 
 static bool decode(struct str authorization, struct credentials *c)
 {

@@ -78,7 +78,7 @@ struct catalog_damage {
 MUST_CHECK bool catalog_open(struct catalog **out, const struct catalog_options *o,
                              struct catalog_damage *damage, struct err *e);
 void catalog_close(struct catalog *c); // NULL is fine; pending log bytes are dropped
-OWN_DEFINE(struct catalog *, catalog_close)
+OWN_DEFINE(struct catalog *, catalog_close);
 
 /* ---- log ---- */
 
@@ -149,6 +149,7 @@ MUST_CHECK bool catalog_freeze(struct catalog *c, uint64_t number, struct catalo
  */
 MUST_CHECK bool catalog_merge(struct catalog *c, uint64_t number, bool final,
                               struct catalog_build **out, struct err *e);
+// What the MANIFEST must say of the new segment; borrowed from b.
 const struct catalog_segment *catalog_build_segment(const struct catalog_build *b);
 // Numbers of the sealed segments that the new one replaces, for the MANIFEST.
 const uint64_t *catalog_build_replaced(const struct catalog_build *b, size_t *n);
@@ -156,7 +157,7 @@ const uint64_t *catalog_build_replaced(const struct catalog_build *b, size_t *n)
 // are unlinked when the last view lets go. Takes b.
 MUST_CHECK bool catalog_install(struct catalog *c, struct catalog_build *b, struct err *e);
 void catalog_build_free(struct catalog_build *b); // not installed: removes the file; NULL is fine
-OWN_DEFINE(struct catalog_build *, catalog_build_free)
+OWN_DEFINE(struct catalog_build *, catalog_build_free);
 // The sealed segments now, ascending by id, for a MANIFEST: arena memory.
 struct catalog_segment *catalog_segments(struct catalog *c, struct arena *a, size_t *n);
 // Path of a segment file below the catalog's folder: "00000007.seg".
@@ -167,7 +168,7 @@ void buf_segment_name(struct buf *b, uint64_t number);
 struct catalog_view *catalog_view_get(struct catalog *c);      // all series added before
 struct catalog_view *catalog_view_ref(struct catalog_view *v); // one more reference
 void catalog_view_put(struct catalog_view *v);                 // NULL is fine
-OWN_DEFINE(struct catalog_view *, catalog_view_put)
+OWN_DEFINE(struct catalog_view *, catalog_view_put);
 uint32_t catalog_view_id_end(const struct catalog_view *v); // all ids of the view are below
 uint64_t catalog_view_series(const struct catalog_view *v); // how many ids
 
@@ -228,6 +229,7 @@ struct catalog_values_query {
     struct str name;
     size_t limit;
 };
+// Values of one label over the series that q->select selects, as catalog_label_names().
 MUST_CHECK bool catalog_label_values(struct catalog_view *v, const struct catalog_values_query *q,
                                      const struct catalog_read *r, struct catalog_strs *out,
                                      struct err *e);
@@ -256,4 +258,6 @@ struct catalog_memory {
     uint64_t slices_bytes, match_cache_bytes, pending_bytes;
     uint64_t damages; // segments found damaged since open
 };
+// Fills *out with figures as of now. They are read one after the other: sums may be off by what is
+// being added meanwhile.
 void catalog_memory(struct catalog *c, struct catalog_memory *out);

@@ -23,14 +23,19 @@ struct catalog_match {
     uint32_t *pairs;   // open segment: wanted pairs below pair_end, ascending
     size_t pair_count;
 };
+// An empty entry with one reference, the caller's: filled by it alone before it is stored,
+// immutable afterwards.
 struct catalog_match *catalog_match_new(void);
 void catalog_match_put(struct catalog_match *m); // NULL is fine
-OWN_DEFINE(struct catalog_match *, catalog_match_put)
+OWN_DEFINE(struct catalog_match *, catalog_match_put);
 
 struct catalog_cache;
+// A cache of at most bytes_max bytes, with one reference. An entry beyond a quarter of that is not kept.
 struct catalog_cache *catalog_cache_new(uint64_t bytes_max);
+// One more reference, for a view that outlives its catalog; returns c.
 struct catalog_cache *catalog_cache_ref(struct catalog_cache *c);
 void catalog_cache_put(struct catalog_cache *c); // drops one reference; NULL is fine
+// Bytes held by the entries now.
 uint64_t catalog_cache_bytes(struct catalog_cache *c);
 
 struct catalog_cache_key {

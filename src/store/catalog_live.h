@@ -73,10 +73,12 @@ struct live_key {
     uint8_t shard;
 };
 
+// An empty open segment with one reference. uid: never used before in this process.
 struct live *live_new(uint64_t uid);
+// One more reference; returns s.
 struct live *live_get(struct live *s);
 void live_put(struct live *s); // NULL is fine
-OWN_DEFINE(struct live *, live_put)
+OWN_DEFINE(struct live *, live_put);
 uint64_t live_bytes(struct live *s); // memory touched
 
 /* ---- writer ---- */
@@ -150,6 +152,7 @@ uint32_t live_name_find(struct live *s, struct str name);                 // LIV
 uint32_t live_pair_find(struct live *s, uint32_t name, struct str value); // LIVE_NONE: absent
 // Positions with this fingerprint below n, newest first; at most max.
 size_t live_find(struct live *s, struct hash128 fingerprint, uint32_t *positions, size_t max);
+// Id of the series at a position that is below live_count().
 uint32_t live_id(const struct live *s, uint32_t position);
 // Position of the first id >= id; live_count() when there is none.
 uint32_t live_position(const struct live *s, uint32_t id);
@@ -160,6 +163,7 @@ struct live_record {
     uint32_t left;
 };
 struct live_record live_record(const struct live *s, uint32_t position); // left: how many
+// The next pair id; left must be above zero.
 uint32_t live_record_next(struct live_record *r);
 
 // Postings of one pair, below n.
@@ -168,6 +172,7 @@ struct live_iter {
     const uint8_t *chunk, *p, *end;
     uint32_t count, left, at, bound, total;
 };
+// Begins at the first posting of a pair that is in use; nothing at or beyond n is told. Borrows s.
 struct live_iter live_iter(const struct live *s, uint32_t pair, uint32_t n);
 // The next up to POSTINGS_BLOCK positions; 0: the end.
 uint32_t live_iter_next(struct live_iter *it, uint32_t *out);

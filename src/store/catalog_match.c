@@ -38,7 +38,7 @@ static void scope_fini(struct scope *c)
         segment_values_fini(&c->values);
     }
 }
-OWN_DEFINE_FINI(struct scope, scope_fini)
+OWN_DEFINE_FINI(struct scope, scope_fini);
 
 /* ---- postings of one pair ---- */
 
@@ -457,7 +457,7 @@ static void terms_fini(struct terms *ts)
         catalog_match_put(ts->v[i].set);
     xfree(ts->v);
 }
-OWN_DEFINE_FINI(struct terms, terms_fini)
+OWN_DEFINE_FINI(struct terms, terms_fini);
 
 // Fills `out` from the term that keeps the fewest series; returns it, or NULL: all of them.
 static bool start(struct scope *c, struct terms *ts, struct term **from, struct posset *out,

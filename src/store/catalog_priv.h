@@ -16,19 +16,26 @@
 
 struct catalog_slices; // reference-counted; set and read by any thread, grown under the mutex
 
+// Slices of no id, with one reference, which is the caller's.
 struct catalog_slices *catalog_slices_new(void);
+// One more reference, for a view; returns s.
 struct catalog_slices *catalog_slices_ref(struct catalog_slices *s);
 void catalog_slices_put(struct catalog_slices *s);                   // NULL is fine
 void catalog_slices_begin(struct catalog_slices *s, uint32_t first); // least id that is kept
 void catalog_slices_grow(struct catalog_slices *s, uint32_t id);     // room for this id
 // Whether all of an id's bits are here; else only those set since the start.
 bool catalog_slices_has_all(const struct catalog_slices *s, uint32_t id);
+// Bits of an id as known now, 0 for one without room: see catalog_slices_has_all() for what is
+// missing.
 uint32_t catalog_slices_of(const struct catalog_slices *s, uint32_t id);
 // False: there is no room for the id yet.
 MUST_CHECK bool catalog_slices_mark(struct catalog_slices *s, uint32_t id, uint32_t bits);
 // Whether bits were set for ids from before the start; forgets it, or notes it again.
 bool catalog_slices_take_extra(struct catalog_slices *s);
+// Notes again that bits were set for ids from before the start: whoever took the note could not
+// act on it.
 void catalog_slices_give_extra(struct catalog_slices *s);
+// Heap memory held, in bytes.
 uint64_t catalog_slices_bytes(const struct catalog_slices *s);
 
 /* ---- sources: one segment as a reader sees it ---- */
@@ -46,8 +53,9 @@ struct catalog_list {
     struct catalog_source v[]; // ascending by id
 };
 struct catalog_list *catalog_list_new(size_t n); // pointers are the caller's to fill
+// Drops one reference; the last drops those to the segments, which may unlink doomed files.
 void catalog_list_put(struct catalog_list *l);
-OWN_DEFINE(struct catalog_list *, catalog_list_put)
+OWN_DEFINE(struct catalog_list *, catalog_list_put);
 
 struct catalog_view {
     atomic_uint refs;
@@ -111,11 +119,18 @@ struct catalog_merge {
     uint64_t count;   // series that have it
     bool begun;
 };
+// Begins at no name. The sources are borrowed until catalog_merge_fini() and are read up to their
+// n.
 void catalog_merge_init(struct catalog_merge *m, const struct catalog_source *v, size_t n,
                         enum page_use use);
+// Puts pinned pages and frees; values told before are invalid.
 void catalog_merge_fini(struct catalog_merge *m);
-OWN_DEFINE_FINI(struct catalog_merge, catalog_merge_fini)
+OWN_DEFINE_FINI(struct catalog_merge, catalog_merge_fini);
+// Goes before the first value of this name in all sources. Names come in the order of m->names, so
+// that no page is read twice.
 MUST_CHECK bool catalog_merge_name(struct catalog_merge *m, struct str name, struct err *e);
+// The next value of the name, each once, ascending: 1 with value and count set, 0 at the end, −1
+// failed. The streams that have the value are marked `hit`.
 int catalog_merge_next(struct catalog_merge *m, struct err *e);
 // Pairs of one name of a live source that are in use below n, sorted by value; heap memory.
 uint32_t *live_sorted_pairs(const struct live *s, uint32_t name, uint32_t n, size_t *count);
@@ -159,6 +174,7 @@ struct catalog {
     VEC(struct catalog_segment) quarantined; // since open
 };
 
+// The current list with one more reference: catalog_list_put() it. Takes the leaf lock only.
 struct catalog_list *catalog_list_get(struct catalog *c);
 // Puts another list in place of the current one. Takes it and returns the old one, which is the
 // caller's to put after unlocking (that may unlink files).
@@ -182,5 +198,7 @@ MUST_CHECK bool catalog_write(const struct catalog_write_options *o, struct cata
 
 /* ---- log records: catalog_log.c ---- */
 
+// Appends PAIR records of the pairs [from, to) of an open segment.
 void catalog_log_pairs(struct buf *b, const struct live *s, uint32_t from, uint32_t to);
+// Appends the SERIES record of one position; the PAIR records that it names come before.
 void catalog_log_series(struct buf *b, const struct live *s, uint32_t position);

@@ -167,7 +167,7 @@ static void memo_fini(struct memo *m)
     vec_fini(&m->text);
     vec_fini(&m->cell);
 }
-OWN_DEFINE_FINI(struct memo, memo_fini)
+OWN_DEFINE_FINI(struct memo, memo_fini);
 
 static bool memo_read(struct memo *m, uint32_t pair, struct str *out, struct err *e)
 {

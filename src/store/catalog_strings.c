@@ -126,7 +126,7 @@ static void selection_fini(struct selection *x)
     if (x->source && x->source->segment)
         segment_slices_fini(&x->cursor);
 }
-OWN_DEFINE_FINI(struct selection, selection_fini)
+OWN_DEFINE_FINI(struct selection, selection_fini);
 
 /*
  * Probing: when much of a segment is selected, nearly every pair has a selected series among its

@@ -44,7 +44,7 @@ static void pages_fini(struct pages *p)
     buf_fini(&p->page);
     vec_fini(&p->offset);
 }
-OWN_DEFINE_FINI(struct pages, pages_fini)
+OWN_DEFINE_FINI(struct pages, pages_fini);
 
 static bool pages_flush(struct pages *p, struct err *e)
 {
@@ -154,7 +154,7 @@ static void build_fini(struct build *b)
     buf_fini(&b->last);
     part_writer_close(b->writer);
 }
-OWN_DEFINE_FINI(struct build, build_fini)
+OWN_DEFINE_FINI(struct build, build_fini);
 
 static bool build_init(struct build *b, struct err *e)
 {
@@ -559,7 +559,7 @@ static void block_fini(struct block *k)
     vec_fini(&k->scratch);
     vec_fini(&k->row.v);
 }
-OWN_DEFINE_FINI(struct block, block_fini)
+OWN_DEFINE_FINI(struct block, block_fini);
 
 static uint32_t name_of(const struct build *b, uint32_t pair, uint32_t hint)
 {
@@ -747,7 +747,7 @@ static void series_pages_fini(struct series_pages *p)
     pages_fini(&p->keys);
     pages_fini(&p->slices);
 }
-OWN_DEFINE_FINI(struct series_pages, series_pages_fini)
+OWN_DEFINE_FINI(struct series_pages, series_pages_fini);
 
 static bool put_block(struct build *b, struct series_pages *p, struct block *k, uint32_t number,
                       struct err *e)
@@ -818,7 +818,7 @@ static void prints_fini(struct prints *p)
     vec_fini(&p->v);
     vec_fini(&p->scratch);
 }
-OWN_DEFINE_FINI(struct prints, prints_fini)
+OWN_DEFINE_FINI(struct prints, prints_fini);
 
 // Collects the series whose prefix is in [from, to).
 static bool collect_prints(struct build *b, uint64_t from, uint64_t to, struct prints *out,

@@ -34,6 +34,7 @@ struct file_head {
     uint32_t shard; // of a row log
 };
 
+// Writes the 64 bytes, checksum included.
 void file_head_put(uint8_t out[FILE_HEAD_BYTES], const struct file_head *h);
 /*
  * Checks n bytes read from the start of a file: ERR_CORRUPT when they are no head or damaged,

@@ -43,6 +43,7 @@ struct frame {
     struct str payload;
 };
 
+// The seed of all checksums in the file `number` of the partition `owner`.
 uint32_t frame_seed(uint64_t owner, uint64_t number);
 
 // Reserves a head in b (8-aligned) and returns its offset; payload follows, then frame_end().

@@ -323,7 +323,7 @@ static void release(struct stream_list *list)
         log_stream_put(list->v[i]);
     vec_fini(list);
 }
-OWN_DEFINE_FINI(struct stream_list, release)
+OWN_DEFINE_FINI(struct stream_list, release);
 
 bool log_group_sync_catalog(struct log_group *g, struct err *e)
 {

@@ -29,28 +29,32 @@ struct log_writer_options {
     int64_t sync_interval_ms; // 0: 1 s
 };
 
+// Starts the thread; the caller owns *out: log_writer_stop().
 MUST_CHECK bool log_writer_start(struct log_writer **out, const struct log_writer_options *o,
                                  struct err *e);
 void log_writer_stop(struct log_writer *w); // writes what is pending, joins; groups are gone
-OWN_DEFINE(struct log_writer *, log_writer_stop)
+OWN_DEFINE(struct log_writer *, log_writer_stop);
 uint64_t log_writer_pending(struct log_writer *w); // bytes put and not yet written, of all
 
 // pull puts pending catalog records into the group's catalog streams; NULL: none.
 struct log_group *log_group_new(struct log_writer *w, void (*pull)(void *ctx), void *ctx);
 // No stream is used any more. Waits for a running round.
 void log_group_free(struct log_group *g);
-OWN_DEFINE(struct log_group *, log_group_free)
+OWN_DEFINE(struct log_group *, log_group_free);
 
 enum log_stream_kind { LOG_ROWS, LOG_CATALOG };
 // Takes the log over; the caller holds one reference.
 struct log_stream *log_stream_new(struct log_group *g, struct rowlog *log,
                                   enum log_stream_kind kind);
+// One more reference; returns s.
 struct log_stream *log_stream_get(struct log_stream *s);
 void log_stream_put(struct log_stream *s); // the last one closes the file
-OWN_DEFINE(struct log_stream *, log_stream_put)
+OWN_DEFINE(struct log_stream *, log_stream_put);
 // Takes the stream out of its group: it is not written any more. Its file may then be unlinked.
 void log_stream_retire(struct log_stream *s);
+// The log's file number.
 uint64_t log_stream_number(const struct log_stream *s);
+// The path of its file; borrowed from the stream.
 const char *log_stream_path(const struct log_stream *s);
 uint64_t log_stream_bytes(const struct log_stream *s);  // of the file
 bool log_stream_has_failed(const struct log_stream *s); // last write failed
@@ -61,6 +65,7 @@ bool log_stream_is_broken(const struct log_stream *s);  // a sync failed: move t
  * stream position behind them, which to wait for.
  */
 struct buf *log_stream_begin(struct log_stream *s);
+// Ends log_stream_begin(): the frames are pending from here on.
 uint64_t log_stream_end(struct log_stream *s);
 // The position behind all that was put so far.
 uint64_t log_stream_position(struct log_stream *s);

@@ -56,12 +56,15 @@ struct manifest {
     VEC(struct manifest_mask) masks;       // by number
 };
 
+// Frees the lists; the manifest is zero and usable again.
 void manifest_fini(struct manifest *m);
-OWN_DEFINE_FINI(struct manifest, manifest_fini)
+OWN_DEFINE_FINI(struct manifest, manifest_fini);
 void manifest_copy(struct manifest *to, const struct manifest *from); // to: zero or finished
+// Appends the whole text with its checksum: what manifest_parse() reads back equal.
 void manifest_print(struct buf *b, const struct manifest *m);
 // ERR_CORRUPT with the line; ERR_UNSUPPORTED for a newer version or an unknown word. *out is zero.
 MUST_CHECK bool manifest_parse(struct str text, struct manifest *out, struct err *e);
+// Reads and parses a file. As manifest_parse(), besides ERR_IO and ERR_NOT_FOUND.
 MUST_CHECK bool manifest_read(const char *path, struct manifest *out, struct err *e);
 // Atomic: the old or the new one is there after any kill. Fault point "manifest.commit".
 MUST_CHECK bool manifest_write(const char *path, const struct manifest *m, struct err *e);

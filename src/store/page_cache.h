@@ -27,13 +27,15 @@ struct page_cache_options { // zero in a field means its default
     unsigned shards;        // power of two; 16
 };
 
+// An empty cache; the caller owns it: page_cache_free(). o->shards is a power of two.
 struct page_cache *page_cache_new(const struct page_cache_options *o);
 void page_cache_free(struct page_cache *c); // all files closed, all pages put before
-OWN_DEFINE(struct page_cache *, page_cache_free)
+OWN_DEFINE(struct page_cache *, page_cache_free);
 
 struct page_cache_stats {
     uint64_t hits, misses, evictions, corrupt, pages, bytes, bytes_max;
 };
+// Sums over the shards as of now; counts since the start.
 void page_cache_stats(struct page_cache *c, struct page_cache_stats *out);
 
 // CRC-32C of a page's n bytes at this offset of a file with this seed: what follows them on disk.
@@ -46,8 +48,9 @@ uint32_t page_checksum(uint64_t seed, uint64_t offset, const void *p, size_t n);
 MUST_CHECK bool page_file_open(struct page_file **out, struct page_cache *c, const char *path,
                                uint64_t seed, struct err *e);
 void page_file_close(struct page_file *f); // its pages are put before; NULL is fine
-OWN_DEFINE(struct page_file *, page_file_close)
+OWN_DEFINE(struct page_file *, page_file_close);
 uint64_t page_file_bytes(const struct page_file *f); // its size when opened
+// The path as given; borrowed from f.
 const char *page_file_path(const struct page_file *f);
 // Unchecked bytes, not cached: for headers and footers. ERR_CORRUPT beyond the end.
 MUST_CHECK bool page_file_pread(const struct page_file *f, void *p, size_t n, uint64_t offset,
@@ -70,4 +73,4 @@ enum page_use {
 MUST_CHECK bool page_get(struct page_file *f, uint64_t offset, uint32_t n, enum page_use use,
                          const struct page **out, struct err *e);
 void page_put(const struct page *p); // NULL is fine
-OWN_DEFINE(const struct page *, page_put)
+OWN_DEFINE(const struct page *, page_put);

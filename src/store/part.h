@@ -74,7 +74,7 @@ uint64_t part_writer_bytes(const struct part_writer *w); // written so far
  */
 MUST_CHECK bool part_writer_finish(struct part_writer *w, struct part_info *info, struct err *e);
 void part_writer_close(struct part_writer *w); // unlinks the file unless finished; NULL is fine
-OWN_DEFINE(struct part_writer *, part_writer_close)
+OWN_DEFINE(struct part_writer *, part_writer_close);
 
 /* ---- reading ---- */
 
@@ -87,10 +87,13 @@ struct part;
 MUST_CHECK bool part_open(struct part **out, struct page_cache *c, const char *path,
                           const struct part_id *expect, struct err *e);
 void part_close(struct part *p); // NULL is fine; pages are put before
-OWN_DEFINE(struct part *, part_close)
+OWN_DEFINE(struct part *, part_close);
 
+// What the header says; borrowed from the part.
 const struct part_id *part_id(const struct part *p);
+// What the footer says; borrowed from the part.
 const struct part_info *part_info(const struct part *p);
+// The path as given; borrowed from the part.
 const char *part_path(const struct part *p);
 struct str part_root(const struct part *p, unsigned section);        // borrowed from the part
 uint64_t part_section_pages(const struct part *p, unsigned section); // 0: absent
@@ -115,7 +118,9 @@ struct part_walk {
     const struct page *index; // pinned lower index page, NULL: none
     uint64_t index_first;     // number of its first entry
 };
+// Stands nowhere: part_walk_find() first. Borrows p until part_walk_fini().
 void part_walk_init(struct part_walk *w, struct part *p, unsigned section, enum page_use use);
+// Puts the pinned index page; the walk may be initialised again.
 void part_walk_fini(struct part_walk *w);
 // Goes to the last page whose key is <= key, or to the first page. 1: there, 0: empty section, -1.
 int part_walk_find(struct part_walk *w, uint64_t key, struct err *e);

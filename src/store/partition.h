@@ -26,16 +26,20 @@ MUST_CHECK bool partition_create(const char *parent, const char *name, const str
  */
 MUST_CHECK bool partition_open(struct partition **out, const char *path, uint64_t owner_key,
                                struct err *e);
+// Frees what partition_open() made and touches no file; NULL is fine.
 void partition_close(struct partition *p);
-OWN_DEFINE(struct partition *, partition_close)
+OWN_DEFINE(struct partition *, partition_close);
 // Renames parent/name to parent/.drop-name, syncs the parent, deletes. Nothing of it is open.
 MUST_CHECK bool partition_drop(const char *parent, const char *name, struct err *e);
 // Deletes .new-… and .drop-… folders that a kill left.
 MUST_CHECK bool partition_clean_parent(const char *parent, struct err *e);
 
+// The folder's path as given; borrowed from p.
 const char *partition_path(const struct partition *p);
+// The keyed hash of tenant and span that heads of this partition's files carry.
 uint64_t partition_owner(const struct partition *p);
 uint64_t partition_number(struct partition *p); // a new one
+// The head that a file of this kind and number must have.
 struct file_head partition_head(const struct partition *p, enum partition_file kind,
                                 uint64_t number);
 // Path of a file, e.g. …/rows/00000017.log; NUL-terminated in *b, which is emptied first.
@@ -43,12 +47,15 @@ const char *partition_file_path(const struct partition *p, enum partition_file k
                                 uint64_t number, struct buf *b);
 // Creates the folder of a kind of files if absent.
 MUST_CHECK bool partition_mkdir(struct partition *p, enum partition_file kind, struct err *e);
+// Syncs the folder of a kind of files: names made in it survive a power cut.
 MUST_CHECK bool partition_sync_dir(struct partition *p, enum partition_file kind, struct err *e);
 // Numbers of files of that kind, ascending.
 struct partition_numbers {
     uint64_t *v;
     size_t n;
 };
+// What lies in the folder, listed or not by the manifest, in the arena; none when there is no
+// folder. Names that are no numbers are left out.
 MUST_CHECK bool partition_files(const struct partition *p, enum partition_file kind,
                                 struct arena *a, struct partition_numbers *out, struct err *e);
 

@@ -33,11 +33,13 @@ struct postings_encoder { // emit and ctx are set by the caller, the rest is zer
     uint32_t v[POSTINGS_BLOCK]; // added before the run
 };
 void postings_encoder_reset(struct postings_encoder *c); // the next list begins
+// Frees the block's buffer. What was not ended is lost.
 void postings_encoder_fini(struct postings_encoder *c);
-OWN_DEFINE_FINI(struct postings_encoder, postings_encoder_fini)
+OWN_DEFINE_FINI(struct postings_encoder, postings_encoder_fini);
 // Positions come ascending, each once.
 MUST_CHECK bool postings_encoder_run(struct postings_encoder *c, uint32_t first, uint32_t count,
                                      struct err *e);
+// Emits what is left: the list is whole, its length is c->emitted.
 MUST_CHECK bool postings_encoder_end(struct postings_encoder *c, struct err *e);
 
 /* ---- unpacking ---- */
@@ -92,17 +94,22 @@ struct posset {
     size_t n, cap;  // of v; n is the population when is_bits after posset_seal()
 };
 void posset_init(struct posset *s, uint32_t universe); // empty
+// Frees the set; init it again before further use.
 void posset_fini(struct posset *s);
-OWN_DEFINE_FINI(struct posset, posset_fini)
+OWN_DEFINE_FINI(struct posset, posset_fini);
+// Adds a block's positions, all below the universe. Not readable until posset_seal().
 void posset_add(struct posset *s, const struct postings_block *b);
+// As posset_add, for one position.
 void posset_add_one(struct posset *s, uint32_t position);
 void posset_add_set(struct posset *s, const struct posset *from); // what is in the universe of s
 void posset_fill(struct posset *s);                               // all of the universe; as bits
 void posset_seal(struct posset *s); // sorts, counts: before the set is read
+// Whether the position is in the set, which must be sealed.
 bool posset_has(const struct posset *s, uint32_t position);
 // Keeps in s what is (keep) or is not (!keep) in the other. Both sealed; s is sealed after.
 void posset_filter(struct posset *s, const struct posset *other, bool keep);
 void posset_copy(struct posset *to, const struct posset *from); // `to` is uninitialised
+// Heap memory held, in bytes.
 uint64_t posset_bytes(const struct posset *s);
 // Positions below the bound as a list appended to v (room for all of them); returns the count.
 size_t posset_list(const struct posset *s, uint32_t bound, uint32_t *v);

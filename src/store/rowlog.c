@@ -141,7 +141,7 @@ static void window_fini(struct window *w)
     buf_fini(&w->b);
     file_close(w->fd);
 }
-OWN_DEFINE_FINI(struct window, window_fini)
+OWN_DEFINE_FINI(struct window, window_fini);
 
 // Makes at least `need` bytes at `offset` readable (less only at the end of the file).
 static bool window_at(struct window *w, uint64_t offset, size_t need, const char **p, size_t *n,

@@ -24,7 +24,7 @@ struct rowlog;
 MUST_CHECK bool rowlog_create(struct rowlog **out, const char *path, const struct file_head *head,
                               struct err *e);
 void rowlog_close(struct rowlog *l); // does not sync
-OWN_DEFINE(struct rowlog *, rowlog_close)
+OWN_DEFINE(struct rowlog *, rowlog_close);
 
 /*
  * Seals and writes whole frames. On failure the file is cut back to its last whole frame, so that
@@ -33,7 +33,9 @@ OWN_DEFINE(struct rowlog *, rowlog_close)
 MUST_CHECK bool rowlog_append(struct rowlog *l, void *frames, size_t n, struct err *e);
 MUST_CHECK bool rowlog_sync(struct rowlog *l, struct err *e); // fdatasync
 uint64_t rowlog_bytes(const struct rowlog *l);                // head and frames
+// The log's number, from its head.
 uint64_t rowlog_number(const struct rowlog *l);
+// The path as given; borrowed from l.
 const char *rowlog_path(const struct rowlog *l);
 
 struct rowlog_report {

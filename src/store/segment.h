@@ -39,17 +39,22 @@ struct segment_options {
 };
 // Errors: ERR_IO, ERR_NOT_FOUND, ERR_CORRUPT.
 MUST_CHECK bool segment_open(struct segment **out, const struct segment_options *o, struct err *e);
+// One more reference; returns s.
 struct segment *segment_get(struct segment *s);
 void segment_put(struct segment *s); // NULL is fine
-OWN_DEFINE(struct segment *, segment_put)
+OWN_DEFINE(struct segment *, segment_put);
 void segment_doom(struct segment *s); // the file is unlinked at the last put
 
+// What the MANIFEST says of it; borrowed from s.
 const struct catalog_segment *segment_info(const struct segment *s);
+// The number given by segment_options.uid.
 uint64_t segment_uid(const struct segment *s);
 bool segment_is_final(const struct segment *s);  // slices may be trusted
 uint64_t segment_bytes(const struct segment *s); // resident
 uint32_t segment_count(const struct segment *s); // series
+// How many distinct (name, value) there are: pair numbers are below.
 uint32_t segment_pair_count(const struct segment *s);
+// Id of the series at a position that is below segment_count().
 uint32_t segment_id(const struct segment *s, uint32_t position);
 // Position of the first id >= id; segment_count() when there is none.
 uint32_t segment_position(const struct segment *s, uint32_t id);
@@ -68,7 +73,9 @@ struct segment_name {
     uint32_t pair_first, pairs; // its values are pairs [first, first + pairs)
     struct segment_pair any;    // the series that have this label; .pair is unused
 };
+// How many label names there are: indexes are below.
 uint32_t segment_name_count(const struct segment *s);
+// One name by its index, in the order of names; borrowed from s.
 const struct segment_name *segment_name(const struct segment *s, uint32_t name);
 uint32_t segment_name_find(const struct segment *s, struct str text);  // UINT32_MAX: absent
 uint32_t segment_name_of_pair(const struct segment *s, uint32_t pair); // index
@@ -108,9 +115,11 @@ struct segment_values {
     struct str value;
     struct segment_pair pair; // of value
 };
+// Before the first pair. Borrows s until segment_values_fini(), as all cursors here.
 void segment_values_init(struct segment_values *c, struct segment *s, enum page_use use);
+// Puts the pinned page and frees; value is invalid.
 void segment_values_fini(struct segment_values *c);
-OWN_DEFINE_FINI(struct segment_values, segment_values_fini)
+OWN_DEFINE_FINI(struct segment_values, segment_values_fini);
 // Before the first value of the name that is >= the given one, or behind its last.
 MUST_CHECK bool segment_values_seek(struct segment_values *c, const struct segment_name *name,
                                     struct str value, struct err *e);
@@ -129,9 +138,12 @@ struct segment_postings {
     struct segment_pair pair;
     uint32_t v[POSTINGS_BLOCK];
 };
+// On no list: segment_postings_begin() first.
 void segment_postings_init(struct segment_postings *c, struct segment *s, enum page_use use);
+// Puts the pinned pages; blocks told before are invalid.
 void segment_postings_fini(struct segment_postings *c);
-OWN_DEFINE_FINI(struct segment_postings, segment_postings_fini)
+OWN_DEFINE_FINI(struct segment_postings, segment_postings_fini);
+// Goes before the first posting of a pair, or of a name (its `any`). pair is copied.
 MUST_CHECK bool segment_postings_begin(struct segment_postings *c, const struct segment_pair *pair,
                                        struct err *e);
 // 1: a block, empty when it was stepped over because it ends before `from`; 0: the end; -1.
@@ -154,9 +166,11 @@ struct segment_rows {
     uint32_t rows;                      // in it
     VEC(struct segment_column) columns; // ascending by name
 };
+// With no block loaded.
 void segment_rows_init(struct segment_rows *c, struct segment *s, enum page_use use);
+// Puts the pinned page and frees the columns.
 void segment_rows_fini(struct segment_rows *c);
-OWN_DEFINE_FINI(struct segment_rows, segment_rows_fini)
+OWN_DEFINE_FINI(struct segment_rows, segment_rows_fini);
 // Parses the block that holds this position, if it is not parsed already.
 MUST_CHECK bool segment_rows_load(struct segment_rows *c, uint32_t position, struct err *e);
 // Pair of row (position % SEGMENT_BLOCK) in one column of the loaded block, UINT32_MAX: none.
@@ -173,9 +187,13 @@ struct segment_key {
     uint32_t rank; // place in the order of labels
     uint8_t shard;
 };
+// With no block parsed.
 void segment_keys_init(struct segment_keys *c, struct segment *s, enum page_use use);
+// Puts the pinned page.
 void segment_keys_fini(struct segment_keys *c);
-OWN_DEFINE_FINI(struct segment_keys, segment_keys_fini)
+OWN_DEFINE_FINI(struct segment_keys, segment_keys_fini);
+// Fingerprint, rank and shard of the series at a position below segment_count(). ERR_IO,
+// ERR_CORRUPT.
 MUST_CHECK bool segment_keys_read(struct segment_keys *c, uint32_t position,
                                   struct segment_key *out, struct err *e);
 
@@ -185,9 +203,13 @@ struct segment_slices {
     const uint8_t *each; // NULL: all rows have `all`
     uint32_t all;
 };
+// With no block parsed.
 void segment_slices_init(struct segment_slices *c, struct segment *s, enum page_use use);
+// Puts the pinned page.
 void segment_slices_fini(struct segment_slices *c);
-OWN_DEFINE_FINI(struct segment_slices, segment_slices_fini)
+OWN_DEFINE_FINI(struct segment_slices, segment_slices_fini);
+// The slices (bit k: rows in the k-th 1/32 of the span) of the series at a position below
+// segment_count(). ERR_IO, ERR_CORRUPT.
 MUST_CHECK bool segment_slices_read(struct segment_slices *c, uint32_t position, uint32_t *out,
                                     struct err *e);
 

@@ -15,32 +15,32 @@ PACKAGES_BROWSER="chromium" # drives the pages in ./test ui
 say() { printf '%s\n' "$*"; }
 die() { printf 'error: %s\n' "$*" >&2; exit 1; }
 
-missing_packages() {
-  local p
+missing_packages() { # PACKAGES…: those that are not installed, in one call
+  local have p
+  # shellcheck disable=SC2016
+  have=$(dpkg-query -W -f='${db:Status-Abbrev}${Package} \n' "$@" 2>/dev/null | sed -n 's/^ii *//p' | tr -d '\n')
   for p in "$@"; do
-    # shellcheck disable=SC2016
-    dpkg-query -W -f='${db:Status-Abbrev}' "$p" 2>/dev/null | grep -q '^ii' || printf '%s ' "$p"
+    case " $have" in *" $p "*) ;; *) printf '%s ' "$p" ;; esac
   done
 }
 
 as_root() {
-  if [ "$(id -u)" = 0 ]; then "$@"
-  elif command -v sudo >/dev/null; then sudo "$@"
-  else die "need root to install packages: run as root, or install by hand:  apt-get install $MISSING"
-  fi
+  if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
 }
 
 # Packages of Debian bring services that start by themselves: not wanted here.
 apt_install() {
   command -v apt-get >/dev/null || die "no apt-get here: vigie is built on Debian 12; missing: $MISSING"
+  [ "$(id -u)" = 0 ] || command -v sudo >/dev/null ||
+    die "packages are missing and installing them needs root; as root:  apt-get install --no-install-recommends $MISSING"
   say "installing system packages: $MISSING"
   local policy=/usr/sbin/policy-rc.d made=
   if [ ! -e $policy ]; then
     printf '#!/bin/sh\nexit 101\n' | as_root tee $policy >/dev/null && as_root chmod +x $policy && made=1
   fi
-  as_root apt-get update -q >/dev/null || true
+  as_root apt-get update -q >"$BUILD/apt.log" 2>&1 || true
   # shellcheck disable=SC2086
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $MISSING >"$BUILD/apt.log" 2>&1
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $MISSING >>"$BUILD/apt.log" 2>&1 </dev/null
   local rc=$?
   [ -n "$made" ] && as_root rm -f $policy
   [ $rc = 0 ] || { tail -20 "$BUILD/apt.log" >&2; die "apt-get failed (whole log: $BUILD/apt.log)"; }
