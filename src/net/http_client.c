@@ -85,6 +85,8 @@ void client_conn_park(struct client_conn *conn)
     struct http_client *c = conn->client;
     struct client_conn **bucket = &c->idle[conn->key_hash & (CLIENT_BUCKETS - 1)];
 
+    assert(loop_is_mine(c->loop));
+    assert(conn->state != CONN_CLOSED);
     conn->call = NULL;
     if (c->stopping || c->idle_count >= CLIENT_IDLE_MAX) {
         client_conn_close(conn);

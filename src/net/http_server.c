@@ -299,7 +299,8 @@ void http_server_conn_closed(struct http_server *s)
 {
     metric_add(s->open_connections, -1);
     metric_add(s->closed, 1);
-    atomic_fetch_sub(&s->connections, 1);
+    int before = atomic_fetch_sub(&s->connections, 1);
+    assert(before > 0);
     for (unsigned i = 0; i < s->loop_count; i++) {
         bool yes = true;
         if (atomic_compare_exchange_strong(&s->loops[i].paused, &yes, false))
@@ -310,7 +311,9 @@ void http_server_conn_closed(struct http_server *s)
 
 void http_server_exchange_ended(struct http_server *s)
 {
-    atomic_fetch_sub(&s->running, 1);
+    int before = atomic_fetch_sub(&s->running, 1);
+
+    assert(before > 0);
     wake_stopper(s);
 }
 

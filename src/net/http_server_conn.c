@@ -182,6 +182,7 @@ static void advance(struct http_conn *c)
 
 void http_conn_append(struct http_conn *c, struct http_out *o)
 {
+    assert(o && c->state != HTTP_CONN_CLOSED);
     if (!c->out)
         c->since_ms = http_conn_ms(c);
     *c->out_last = o;

@@ -134,6 +134,7 @@ bool http_exchange_start(struct http_exchange_priv *x)
     struct pool *pool = x->route && !x->refused ? x->route->route.pool : NULL;
     struct err e;
 
+    assert(!x->dispatched && "one handler at a time");
     x->pub.req.body = buf_view(&x->body_in);
     if (!x->body.p)
         x->body = http_spare_take(x->loop);
@@ -169,6 +170,7 @@ struct http_out *http_exchange_take(struct http_exchange_priv *x, bool *done)
 void http_exchange_drained(struct http_exchange_priv *x, size_t n)
 {
     LOCKED(&x->mu);
+    assert(x->in_flight >= n);
     x->in_flight -= n;
     if (x->in_flight <= HTTP_IN_FLIGHT_MAX / 2)
         cond_wake(&x->drained);

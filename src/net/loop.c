@@ -106,6 +106,7 @@ void loop_post(struct loop *l, struct loop_task *t)
 {
     struct loop_task *head = atomic_load_explicit(&l->posted, memory_order_relaxed);
 
+    assert(t->run);
     do
         t->next = head;
     while (!atomic_compare_exchange_weak_explicit(&l->posted, &head, t, memory_order_release,
@@ -173,6 +174,7 @@ bool loop_poll_init(struct loop *l, struct loop_poll *p, int fd,
 
 void loop_poll_want(struct loop_poll *p, int events)
 {
+    assert(p->fd >= 0 && "not closed");
     if (p->events == events)
         return;
     p->events = events;
@@ -191,6 +193,7 @@ static void on_poll_closed(uv_handle_t *h)
 
 void loop_poll_close(struct loop_poll *p, void (*closed)(struct loop_poll *p))
 {
+    assert(p->fd >= 0 && "closed once");
     p->closed = closed;
     uv_poll_stop(&p->uv);
     uv_close((uv_handle_t *)&p->uv, on_poll_closed);
@@ -215,6 +218,7 @@ void loop_timer_init(struct loop *l, struct loop_timer *t, void (*fire)(struct l
 
 void loop_timer_start(struct loop_timer *t, int64_t after_ms, int64_t repeat_ms)
 {
+    assert(t->fire && repeat_ms >= 0);
     uv_update_time(t->uv.loop);
     uv_timer_start(&t->uv, on_timer, (uint64_t)MAX(after_ms, INT64_C(0)), (uint64_t)repeat_ms);
 }

@@ -386,6 +386,7 @@ struct catalog_view *catalog_view_ref(struct catalog_view *v)
 
 void catalog_view_put(struct catalog_view *v)
 {
+    assert(!v || atomic_load_explicit(&v->refs, memory_order_relaxed) > 0);
     if (!v || atomic_fetch_sub_explicit(&v->refs, 1, memory_order_acq_rel) != 1)
         return;
     catalog_list_put(v->list);

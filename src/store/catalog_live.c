@@ -67,6 +67,7 @@ struct live *live_get(struct live *s)
 
 void live_put(struct live *s)
 {
+    assert(!s || atomic_load_explicit(&s->refs, memory_order_relaxed) > 0);
     // Release what this thread did; acquire what the others did before their put.
     if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
         return;
@@ -436,6 +437,7 @@ uint32_t live_add(struct live *s, const struct live_key *key)
     uint64_t hash = fingerprint_hash(key->fingerprint);
 
     assert(key->id >= s->id_end && key->id < UINT32_MAX);
+    assert(s->next.n <= CATALOG_LABELS_MAX);
     run_add(s, position, key->id);
     s->id_end = key->id + 1;
     *POOL_TAKE(&s->offset, position, uint32_t) = record_add(s);
@@ -456,6 +458,7 @@ uint32_t live_add(struct live *s, const struct live_key *key)
 
 struct live_record live_record(const struct live *s, uint32_t position)
 {
+    assert(position < live_count(s));
     uint32_t at = *POOL_AT(&s->offset, position, uint32_t);
     struct live_record r = { byte_pool_at(&s->record, at), 1 };
 

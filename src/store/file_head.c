@@ -16,6 +16,7 @@ static uint32_t head_crc(const uint8_t *p)
 
 void file_head_put(uint8_t out[FILE_HEAD_BYTES], const struct file_head *h)
 {
+    assert(h->kind > 0 && h->kind <= UINT16_MAX);
     memset(out, 0, FILE_HEAD_BYTES);
     memcpy(out, magic, sizeof magic);
     put_le16(out + 8, FILE_HEAD_VERSION);

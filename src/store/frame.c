@@ -36,6 +36,8 @@ void frame_end(struct buf *b, size_t at, const struct frame *f)
     size_t length = b->n - at - FRAME_HEAD_BYTES, pad = padded(length) - length;
     char *h;
 
+    assert(b->n >= at + FRAME_HEAD_BYTES); // begun there
+    assert(f->type <= UINT8_MAX);
     assert(length <= FRAME_PAYLOAD_MAX);
     memset(buf_room(b, pad), 0, pad);
     b->n += pad;

@@ -86,6 +86,7 @@ struct log_stream *log_stream_get(struct log_stream *s)
 
 void log_stream_put(struct log_stream *s)
 {
+    assert(!s || atomic_load_explicit(&s->refs, memory_order_relaxed) > 0);
     if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
         return;
     rowlog_close(s->log);
@@ -156,6 +157,9 @@ uint64_t log_stream_end(struct log_stream *s)
 {
     uint64_t position = position_locked(s);
 
+    assert(mutex_is_mine(&s->mu)); // since log_stream_begin()
+    assert(s->pending.n % 8 == 0); // whole frames
+    assert(position >= s->counted);
     atomic_fetch_add_explicit(&s->group->writer->pending, position - s->counted,
                               memory_order_relaxed);
     s->counted = position;

@@ -47,6 +47,7 @@ void manifest_add_part(struct manifest *m, const struct manifest_part *p)
 {
     size_t i;
 
+    assert(p->seq_from <= p->seq_to);
     (void)vec_push(&m->parts);
     for (i = m->parts.n - 1; i > 0 && part_before(p, &m->parts.v[i - 1]); i--)
         m->parts.v[i] = m->parts.v[i - 1];
@@ -111,6 +112,8 @@ void manifest_print(struct buf *b, const struct manifest *m)
 {
     size_t from = b->n;
 
+    assert(m->shards >= 1 && m->shards <= MANIFEST_SHARDS_MAX);
+    assert(m->kind[0] && m->span_min < m->span_max);
     buf_printf(b,
                "vigie partition 1 kind %s span %" PRId64 " %" PRId64 " shards %" PRIu32
                " epoch %" PRIu64 " generation %" PRIu64 "\n",

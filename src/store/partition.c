@@ -160,7 +160,9 @@ bool partition_commit(struct partition *p, partition_edit_fn edit, void *ctx, st
     partition_manifest(p, &m);
     edit(ctx, &m);
     m.generation++;
+    uint64_t next_before = m.next_file;
     m.next_file = atomic_load_explicit(&p->next_file, memory_order_relaxed);
+    assert(m.next_file >= next_before); // a file number is never used again
     buf_printf(&path, "%s/MANIFEST", p->path);
     if (!manifest_write(buf_cstr(&path), &m, e) && !is_on_disk(path.p, m.generation, e))
         return false;

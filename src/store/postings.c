@@ -26,6 +26,8 @@ void buf_bits(struct buf *b, const uint32_t *v, size_t n, unsigned width)
 {
     uint64_t word = 0;
     unsigned fill = 0;
+
+    assert(width <= 32);
     uint8_t *p = (uint8_t *)buf_room(b, bits_bytes(n, width) + 8);
 
     b->n += bits_bytes(n, width);
@@ -65,6 +67,7 @@ static bool emit_packed(struct postings_encoder *c, struct err *e)
     struct buf *b = &c->block;
     uint32_t delta[POSTINGS_BLOCK], all = 0, first = c->v[0], last = c->v[c->n - 1];
 
+    assert(first >= c->end && last - first >= c->n - 1);
     for (uint32_t i = 1; i < c->n; i++) {
         delta[i - 1] = c->v[i] - c->v[i - 1] - 1;
         all |= delta[i - 1];
@@ -84,6 +87,7 @@ static bool emit_run(struct postings_encoder *c, struct err *e)
 {
     struct buf *b = &c->block;
 
+    assert(c->run_first >= c->end);
     buf_char(b, (char)RUN_TAG);
     buf_varint(b, c->run_first - c->end);
     buf_varint(b, c->run_count - 1);
@@ -107,6 +111,7 @@ static bool settle_run(struct postings_encoder *c, struct err *e)
 
 bool postings_encoder_run(struct postings_encoder *c, uint32_t first, uint32_t count, struct err *e)
 {
+    assert(count > 0 && first + count > first);
     assert(first >= c->run_first + c->run_count && (c->n == 0 || first > c->v[c->n - 1]));
     if (c->run_count == 0 || first != c->run_first + c->run_count) {
         if (!settle_run(c, e))
@@ -328,6 +333,7 @@ static bool bit_is_set(const struct posset *s, uint32_t i)
 
 bool posset_has(const struct posset *s, uint32_t position)
 {
+    assert(!s->unsorted);
     if (s->is_bits)
         return bit_is_set(s, position);
     size_t at = gallop(s->v, s->n, 0, position);
@@ -407,6 +413,7 @@ size_t posset_list(const struct posset *s, uint32_t bound, uint32_t *v)
 {
     size_t n = 0;
 
+    assert(!s->unsorted);
     if (!s->is_bits) {
         n = bound < s->universe ? gallop(s->v, s->n, 0, bound) : s->n;
         if (n)

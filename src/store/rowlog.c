@@ -90,6 +90,7 @@ bool rowlog_append(struct rowlog *l, void *frames, size_t n, struct err *e)
 {
     if (n == 0)
         return true;
+    assert(n % 8 == 0 && l->size % 8 == 0); // frames are sought at multiples of 8
     frame_seal(frames, n, l->seed);
     if (fault_hit("rowlog.write")) {
         if (pwrite(l->fd, frames, n / 2, (off_t)l->size) >= 0) // a torn write
@@ -159,6 +160,7 @@ static bool window_at(struct window *w, uint64_t offset, size_t need, const char
         w->b.n = want;
         w->offset = offset;
     }
+    assert(offset >= w->offset && offset - w->offset <= w->b.n);
     *p = w->b.p + (offset - w->offset);
     *n = w->b.n - (size_t)(offset - w->offset);
     return true;

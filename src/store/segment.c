@@ -228,6 +228,7 @@ struct segment *segment_get(struct segment *s)
 
 void segment_put(struct segment *s)
 {
+    assert(!s || atomic_load_explicit(&s->refs, memory_order_relaxed) > 0);
     if (!s || atomic_fetch_sub_explicit(&s->refs, 1, memory_order_acq_rel) != 1)
         return;
     if (s->part && atomic_load_explicit(&s->doomed, memory_order_relaxed)) {
@@ -295,6 +296,7 @@ static const struct run *run_find(const struct segment *s, uint32_t key, bool by
 
 uint32_t segment_id(const struct segment *s, uint32_t position)
 {
+    assert(position < s->count);
     const struct run *r = run_find(s, position, false);
 
     return r->id + (position - r->position);
