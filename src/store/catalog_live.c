@@ -437,7 +437,6 @@ uint32_t live_add(struct live *s, const struct live_key *key)
     uint64_t hash = fingerprint_hash(key->fingerprint);
 
     assert(key->id >= s->id_end && key->id < UINT32_MAX);
-    assert(s->next.n <= CATALOG_LABELS_MAX);
     run_add(s, position, key->id);
     s->id_end = key->id + 1;
     *POOL_TAKE(&s->offset, position, uint32_t) = record_add(s);

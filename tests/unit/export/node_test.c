@@ -183,12 +183,13 @@ TEST(upstream_fixtures)
 {
     OWNED(arena_fini) struct arena a = { 0 };
     OWNED(page_fini) struct page want = { 0 }, got = { 0 };
-    const char *below = test_corpus("exporters/node"), *dir = file_temp_dir(&a);
+    const char *below = test_corpus("exporters/node");
     struct str text;
     struct err e = { 0 };
     size_t compared = 0;
 
     SKIP_WITHOUT_CORPUS(below);
+    const char *dir = file_temp_dir(&a);
     const char *root = arena_printf(&a, "%s/fixtures", below).p;
     CHECK_OK(file_read(&a, arena_printf(&a, "%s/sys.ttar", root).p, 64 << 20, &text, &e), &e);
     unpack(&a, text, dir);
