@@ -196,7 +196,7 @@ bool otlp_series(struct otlp_work *w, struct str suffix, struct str extra, doubl
     } parts = { w->metric_key, w->point_key, extra.n ? double_bits(number) : 0,
                 suffix.n | (uint64_t)extra.n << 32 };
     struct hash128 key = hash128_seeded(str_of((const char *)&parts, sizeof parts),
-                                        intake_seed(w->batch));
+                                        intake_seed(w->batch) ^ w->o->number);
     char text[NUM_TEXT_MAX];
 
     if (intake_find(w->batch, key, out))
