@@ -107,7 +107,11 @@ static void add_meta(struct receiver *r, const struct prompb_series *s)
     struct metric_meta meta = { 0 };
     struct labels ls;
     struct err e;
+    uint64_t key;
 
+    if (prompb_series_meta_key(&r->w, s, intake_seed(r->batch), &key) &&
+        intake_meta_is_known(r->batch, key))
+        return;
     if (!prompb_series_meta(&r->w, s, &meta, &e) ||
         !prompb_series_labels(&r->w, s, &r->x->arena, &ls, &e))
         return;

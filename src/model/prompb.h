@@ -58,6 +58,7 @@ struct prompb_write {
     VEC(struct str) histogram;
     VEC(struct str) exemplar;
     VEC(struct str) symbol;   // 2.0
+    size_t name_symbol;       // 2.0: where "__name__" is; 0: nowhere
     VEC(struct hash128) hash; // 2.0: of symbols, once somebody asked for keys; zero: not yet
     struct buf scratch;
 };
@@ -101,6 +102,12 @@ void prompb_series_refs(const struct prompb_series *s, struct buf *b);
 // 2.0: type, help and unit; out->name is left alone. ERR_NOT_FOUND: references.
 MUST_CHECK bool prompb_series_meta(struct prompb_write *w, const struct prompb_series *s,
                                    struct metric_meta *out, struct err *e);
+/*
+ * 2.0: a keyed hash of metric name, type, help and unit, so that a receiver need not decode what it
+ * has seen. seed as for prompb_series_key(). False: there is none, take prompb_series_meta().
+ */
+bool prompb_series_meta_key(struct prompb_write *w, const struct prompb_series *s, uint64_t seed,
+                            uint64_t *out);
 // t_ms 0: none. Errors as prompb_series_labels().
 MUST_CHECK bool prompb_exemplar(struct prompb_write *w, struct str message, struct arena *a,
                                 struct exemplar *out, struct err *e);

@@ -35,6 +35,8 @@ static bool read_symbols(struct prompb_write *w, struct err *e)
         if (w->symbol.n == PROMPB_SYMBOLS_MAX)
             return err_set(e, ERR_LIMIT, "more than %d symbols in one write request",
                            PROMPB_SYMBOLS_MAX);
+        if (!w->name_symbol && str_eq(f.bytes, LABEL_NAME))
+            w->name_symbol = w->symbol.n;
         *vec_push(&w->symbol) = f.bytes;
     }
     return got == 0 || prompb_malformed(w->body, c.p, "Request", e);
@@ -49,6 +51,7 @@ bool prompb_write_begin(struct prompb_write *w, enum prompb_version version, str
     w->at = w->meta_at = proto_of(body);
     vec_reset(&w->symbol);
     vec_reset(&w->hash);
+    w->name_symbol = 0;
     return version == PROMPB_WRITE_1 || read_symbols(w, e);
 }
 
@@ -494,31 +497,77 @@ bool prompb_exemplar(struct prompb_write *w, struct str message, struct arena *a
     return true;
 }
 
-bool prompb_series_meta(struct prompb_write *w, const struct prompb_series *s,
-                        struct metric_meta *out, struct err *e)
+struct meta_refs {
+    uint64_t type, help, unit;
+};
+
+static bool read_meta_refs(const struct prompb_write *w, const struct prompb_series *s,
+                           struct meta_refs *out, struct err *e)
 {
     struct proto c = proto_of(s->metadata);
     struct proto_field f;
-    uint64_t type = 0, help = 0, unit = 0;
     int got;
 
+    *out = (struct meta_refs){ 0 };
     while ((got = proto_next(&c, &f)) > 0) {
         if (f.key == PROTO_KEY(1, PROTO_VARINT))
-            type = f.value;
+            out->type = f.value;
         else if (f.key == PROTO_KEY(3, PROTO_VARINT))
-            help = f.value;
+            out->help = f.value;
         else if (f.key == PROTO_KEY(4, PROTO_VARINT))
-            unit = f.value;
+            out->unit = f.value;
     }
-    if (got < 0)
-        return prompb_malformed(w->body, c.p, "Metadata", e);
-    if (unit >= w->symbol.n || help >= w->symbol.n)
+    return got == 0 || prompb_malformed(w->body, c.p, "Metadata", e);
+}
+
+// The symbol of a series' metric name, 0: there is none to be seen.
+static uint64_t name_value(const struct prompb_write *w, const struct prompb_series *s)
+{
+    struct proto c = proto_of(s->labels);
+    uint64_t name, value;
+
+    while (c.p < c.end && proto_varint(&c, &name) && proto_varint(&c, &value))
+        if (name == w->name_symbol)
+            return value;
+    return 0;
+}
+
+bool prompb_series_meta_key(struct prompb_write *w, const struct prompb_series *s, uint64_t seed,
+                            uint64_t *out)
+{
+    const struct hash128 *name, *help, *unit;
+    struct meta_refs refs;
+    struct err e; // prompb_series_meta() will say it
+    uint64_t value;
+
+    if (!s->metadata.p || !w->name_symbol || !(value = name_value(w, s)) ||
+        !read_meta_refs(w, s, &refs, &e))
+        return false;
+    // Each may move the vector of hashes the first time; it does not after that.
+    name = symbol_hash(w, value, seed);
+    help = symbol_hash(w, refs.help, seed);
+    unit = symbol_hash(w, refs.unit, seed);
+    if (!name || !help || !unit)
+        return false;
+    *out = hash_u64(name->lo + hash_u64(help->lo + hash_u64(unit->lo + refs.type)));
+    return true;
+}
+
+bool prompb_series_meta(struct prompb_write *w, const struct prompb_series *s,
+                        struct metric_meta *out, struct err *e)
+{
+    struct meta_refs refs;
+
+    if (!read_meta_refs(w, s, &refs, e))
+        return false;
+    if (refs.unit >= w->symbol.n || refs.help >= w->symbol.n)
         return err_set(e, ERR_NOT_FOUND, "metadata %s_ref %llu outside of symbols table (size %zu)",
-                       unit >= w->symbol.n ? "unit" : "help",
-                       (unsigned long long)(unit >= w->symbol.n ? unit : help), w->symbol.n);
+                       refs.unit >= w->symbol.n ? "unit" : "help",
+                       (unsigned long long)(refs.unit >= w->symbol.n ? refs.unit : refs.help),
+                       w->symbol.n);
     assert(w->version == PROMPB_WRITE_2);
-    out->type = type_of(type);
-    out->help = w->symbol.v[help];
-    out->unit = w->symbol.v[unit];
+    out->type = type_of(refs.type);
+    out->help = w->symbol.v[refs.help];
+    out->unit = w->symbol.v[refs.unit];
     return true;
 }

@@ -40,6 +40,7 @@ static void batch_free(struct intake_batch *b)
     arena_fini(&b->arena);
     vec_fini(&b->hist_row);
     vec_fini(&b->meta);
+    vec_fini(&b->meta_hash);
     buf_fini(&b->status);
     xfree(b);
 }
@@ -53,6 +54,7 @@ static void tenant_free(struct intake_tenant *t)
         t->spare = next;
     }
     limits_doc_put(t->doc);
+    xfree((void *)t->meta_seen);
     intake_ha_fini(t);
     vec_fini(&t->by_metric);
     map_fini(&t->by_metric_map);
@@ -270,6 +272,7 @@ void intake_end(struct intake_batch *b)
     arena_reset(&b->arena);
     vec_reset(&b->hist_row);
     vec_reset(&b->meta);
+    vec_reset(&b->meta_hash);
     buf_reset(&b->status);
     memset(b->refused, 0, sizeof b->refused);
     memset(b->text, 0, sizeof b->text);
@@ -451,6 +454,31 @@ void intake_meta(struct intake_batch *b, const struct metric_meta *meta)
                                                     arena_str(&b->arena, meta->unit) };
 }
 
+static _Atomic uint64_t *meta_seen(struct intake_tenant *t)
+{
+    _Atomic uint64_t *v = atomic_load_explicit(&t->meta_seen, memory_order_acquire);
+
+    if (v)
+        return v;
+    LOCKED(&t->mu);
+    v = atomic_load_explicit(&t->meta_seen, memory_order_relaxed);
+    if (!v) {
+        v = xcalloc(META_SEEN, sizeof *v);
+        atomic_store_explicit(&t->meta_seen, v, memory_order_release); // pairs with the above
+    }
+    return v;
+}
+
+bool intake_meta_is_known(struct intake_batch *b, uint64_t hash)
+{
+    _Atomic uint64_t *seen = meta_seen(b->tenant);
+
+    if (atomic_load_explicit(&seen[hash % META_SEEN], memory_order_relaxed) == hash)
+        return true;
+    *vec_push(&b->meta_hash) = hash;
+    return false;
+}
+
 size_t intake_rows(const struct intake_batch *b)
 {
     return append_rows(b->rows);
@@ -579,11 +607,16 @@ void intake_commit(struct intake_batch *b, struct intake_result *out)
     assert(!b->committed);
     b->committed = true;
     *out = (struct intake_result){ .rows = append_rows(b->rows) };
-    if (b->ha == INTAKE_HA_OTHER)
+    if (b->ha == INTAKE_HA_OTHER) {
         vec_reset(&b->meta);
+        vec_reset(&b->meta_hash);
+    }
     if (store(b, out)) {
         for (size_t i = 0; i < b->meta.n; i++)
             metrics_meta_set(b->tenant->store, &b->meta.v[i]);
+        for (size_t i = 0; i < b->meta_hash.n; i++)
+            atomic_store_explicit(&meta_seen(b->tenant)[b->meta_hash.v[i] % META_SEEN],
+                                  b->meta_hash.v[i], memory_order_relaxed);
         out->metadata = b->meta.n;
     }
     fill_result(b, out);

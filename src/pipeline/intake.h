@@ -92,6 +92,9 @@ void intake_histogram(struct intake_batch *b, struct series_ref ref, int64_t t_m
 void intake_start(struct intake_batch *b, int64_t start_ms); // of the row added last; 0: unknown
 void intake_exemplar(struct intake_batch *b, struct series_ref ref, const struct exemplar *x);
 void intake_meta(struct intake_batch *b, const struct metric_meta *meta); // without name: ignored
+// Whether metadata with this hash (keyed by intake_seed()) was stored a while ago: it need not come
+// again. Else the hash is remembered once the batch is stored.
+bool intake_meta_is_known(struct intake_batch *b, uint64_t hash);
 size_t intake_rows(const struct intake_batch *b); // so far, without the refused
 
 /* ---- the result ---- */

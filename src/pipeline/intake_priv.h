@@ -7,12 +7,16 @@
  */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
+#include <stdatomic.h>
+
 #include "base/arena.h"
 #include "base/map.h"
 #include "base/metric.h"
 #include "base/thread.h"
 #include "base/vec.h"
 #include "pipeline/intake.h"
+
+enum { META_SEEN = 1 << 12 };
 
 struct bucket { // of a rate: fills with time
     double tokens;
@@ -47,6 +51,7 @@ struct intake_tenant {
     double rate; // samples per second, fading
     int64_t rate_ns;
     uint64_t samples, refused[INTAKE_REASONS];
+    _Atomic uint64_t *_Atomic meta_seen; // META_SEEN hashes by their low bits; NULL: none yet
     struct metric *samples_metric, *refused_metric[INTAKE_REASONS];
 };
 
@@ -71,6 +76,7 @@ struct intake_batch {
     struct arena arena;     // of texts and labels
     VEC(uint32_t) hist_row; // which rows are histograms
     VEC(struct metric_meta) meta;
+    VEC(uint64_t) meta_hash;
     enum intake_reason last_reason; // of the series refused last
     uint64_t exemplars;
     bool last_row_refused, committed;

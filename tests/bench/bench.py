@@ -169,25 +169,39 @@ class Bench:
     # Remote write: the first round registers the series and is not counted.
     def push(self):
         series, steps = self.sizes.push_series, self.sizes.push_steps
-        data = workload.Wide(series)
         self.say(f'remote write: {series} series, {steps} rounds')
+        pack = workload.packer()
+        if not pack:
+            self.note('libsnappy is not installed: requests are not compressed')
+            pack = workload.snappy
         start_ms = int(time.time() * 1000) - (steps + 1) * workload.STEP_MS
-        rounds = [list(data.bodies(start_ms + k * workload.STEP_MS, k)) for k in range(steps + 1)]
-        got = self.each(lambda s: self.push_one(s, rounds, series))
-        self.detail['push'] = got
+
+        def rounds_of(data):
+            return [[pack(m) for m in data.messages(start_ms + k * workload.STEP_MS, k)] for k in range(steps + 1)]
+
+        rounds = rounds_of(workload.Wide(series))
+        got = self.each(lambda s: self.push_one(s, rounds, series, push.HEADERS))
+        rounds = rounds_of(workload.Wide2(series))
+        try:
+            two = self.push_one(self.vigie, rounds, series, push.HEADERS_2)
+        finally:
+            self.vigie.stop()
+        self.detail['push'], self.detail['push_2'] = got, two
         self.row('remote write 1.0, CPU per million samples', 's', {k: v['cpu_s'] for k, v in got.items()},
                  goals={'victoria-metrics': 1 / 4, 'prometheus': 1 / 12},
                  note=f'{series:,} active series of 10 labels, 2,000 samples to a request, 2 connections, {steps} samples of each 15 s '
                       'apart, as fast as they are taken; all CPU of the process until the last answer.')
         self.row('remote write 1.0, first samples of new series, CPU per million', 's', {k: v['first_cpu_s'] for k, v in got.items()},
                  note='the same, for the round that registers the series.')
+        self.row('remote write 2.0, CPU per million samples', 's', {'vigie': two['cpu_s']},
+                 note='the same series, with metadata at each; the peers of this age know only 1.0.')
 
-    def push_one(self, s, rounds, series):
+    def push_one(self, s, rounds, series, headers):
         s.wipe()
         s.start(servers.EMPTY_CONFIG if s.key != 'victoria-metrics' else None)
         at, figures = s.cpu(), {}
         for k, bodies in enumerate(rounds):
-            push.all(s, bodies)
+            push.all(s, bodies, headers)
             if k == 0:
                 figures['first_cpu_s'] = (s.cpu() - at) / series * 1e6
                 at, began = s.cpu(), time.monotonic()

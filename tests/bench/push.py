@@ -10,10 +10,14 @@ CONNECTIONS = 2
 HEADERS = {'Content-Encoding': 'snappy', 'Content-Type': 'application/x-protobuf', 'X-Prometheus-Remote-Write-Version': '0.1.0'}
 
 
-def one(conn, body):
+HEADERS_2 = dict(HEADERS, **{'Content-Type': 'application/x-protobuf;proto=io.prometheus.write.v2.Request',
+                              'X-Prometheus-Remote-Write-Version': '2.0.0'})
+
+
+def one(conn, body, headers):
     """Sends until it is taken, as a sender does. Returns what is wrong, None when nothing is."""
     for _ in range(100):
-        conn.request('POST', '/api/v1/write', body, HEADERS)
+        conn.request('POST', '/api/v1/write', body, headers)
         r = conn.getresponse()
         text = r.read()
         if r.status // 100 == 2:
@@ -24,7 +28,7 @@ def one(conn, body):
     return f'remote write answered {r.status}: {text[:200]!r}'
 
 
-def all(server, bodies):
+def all(server, bodies, headers=None):
     """Sends all bodies, each once, in order over each connection."""
     problems = []
 
@@ -32,7 +36,7 @@ def all(server, bodies):
         conn = http.client.HTTPConnection('127.0.0.1', server.port, timeout=60)
         try:
             for body in bodies[k::CONNECTIONS]:
-                problem = one(conn, body)
+                problem = one(conn, body, headers or HEADERS)
                 if problem:
                     problems.append(problem)
                     return

@@ -12,6 +12,7 @@ wide()      N series of 10 labels, one sample each per step: for memory per acti
 page()      10,000 series as text, 1.8 MB, every value different from scrape to scrape.
 """
 # SPDX-License-Identifier: Apache-2.0
+import ctypes
 import itertools
 import os
 import random
@@ -49,6 +50,21 @@ def snappy(body):
         out.append(b'\xf8' + struct.pack('<I', len(piece) - 1)[:3])
         out.append(piece)
     return b''.join(out)
+
+
+def packer():
+    """libsnappy's compressor, which is what senders use; None where it is not installed."""
+    try:
+        lib = ctypes.CDLL('libsnappy.so.1')
+    except OSError:
+        return None
+
+    def pack(body):
+        n = ctypes.c_size_t(32 + len(body) + len(body) // 6)
+        out = ctypes.create_string_buffer(n.value)
+        assert lib.snappy_compress(body, ctypes.c_size_t(len(body)), out, ctypes.byref(n)) == 0
+        return out.raw[:n.value]
+    return pack
 
 
 class Spool:
@@ -428,6 +444,9 @@ class Wide:
             self.prefix.append(b'\x0a' + varint(len(body) + SAMPLE_SIZE) + body)
 
     def bodies(self, t_ms, step):
+        return map(snappy, self.messages(t_ms, step))
+
+    def messages(self, t_ms, step):
         tail = sample_bytes(t_ms)
         values = [b'\x12\x10\x09' + struct.pack('<d', float(step * (k % 50) + k)) + tail for k in range(1000)]
         for i in range(0, self.n, self.BATCH):
@@ -435,7 +454,38 @@ class Wide:
             mixed = [None] * (2 * len(batch))
             mixed[0::2] = batch
             mixed[1::2] = [values[(i + k) % 1000] for k in range(len(batch))]
-            yield snappy(b''.join(mixed))
+            yield b''.join(mixed)
+
+
+class Wide2(Wide):
+    """The same as requests of remote write 2.0, with metadata at every series, as Prometheus sends them."""
+
+    def __init__(self, n):
+        super().__init__(n)
+        self.labels = []
+        for i in range(n):
+            t = i // 500
+            self.labels.append(('__name__', f'metric_{i % 500}_total', 'cluster', 'eu-west-1', 'container', f'app-{t % 40}',
+                                'endpoint', 'http-metrics', 'instance', f'10.0.{t}.7:9100', 'job', f'job-{t % 20}', 'mode', f'm{i % 8}',
+                                'namespace', 'production', 'pod', f'app-{t}-7d9f{t:x}', 'service', f'svc-{t % 40}'))
+        self.batches = [self.batch(i) for i in range(0, n, self.BATCH)]
+
+    def batch(self, first):
+        numbers, heads = {'': 0}, []
+        for labels in self.labels[first:first + self.BATCH]:
+            refs = b''.join(varint(numbers.setdefault(s, len(numbers))) for s in labels)
+            meta = b'\x2a' + bytes([len(m := b'\x08\x01\x18' + varint(numbers.setdefault(f'Help of {labels[1]}.', len(numbers))))]) + m
+            heads.append((field(0x0a, refs), meta))
+        return heads, b''.join(field(0x22, s.encode()) for s in numbers)
+
+    def messages(self, t_ms, step):
+        tail = sample_bytes(t_ms)
+        for i, (heads, symbols) in enumerate(self.batches):
+            out = [symbols]
+            for k, (head, meta) in enumerate(heads):
+                v = (i * self.BATCH + k) % 1000
+                out.append(field(0x2a, head + b'\x12\x10\x09' + struct.pack('<d', float(step * (v % 50) + v)) + tail + meta))
+            yield b''.join(out)
 
 
 def single(labels, t_ms, value):

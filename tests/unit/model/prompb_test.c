@@ -580,3 +580,49 @@ TEST(blocks_hold_the_same_series)
     }
     CHECK(got == 0 && sum == 100);
 }
+
+static void put_symbols(struct buf *b, const char *const *v, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        proto_put_bytes(b, 4, str_c(v[i]));
+}
+
+// One series of 2.0 with the labels' references and metadata of (type, help reference).
+static void put_series_2(struct buf *b, const char *refs, uint64_t type, uint64_t help)
+{
+    size_t mark = proto_begin(b, 5);
+
+    proto_put_bytes(b, 1, str_c(refs));
+    size_t meta = proto_begin(b, 5);
+    proto_put_varint(b, 1, type);
+    proto_put_varint(b, 3, help);
+    proto_end(b, meta);
+    proto_end(b, mark);
+}
+
+TEST(keys_of_metadata_tell_metrics_apart_and_not_series)
+{
+    static const char *const symbols[] = { "", "__name__", "a", "b", "job", "x", "help" };
+    OWNED(buf_fini) struct buf b = { 0 };
+    OWNED(prompb_write_fini) struct prompb_write w = { 0 };
+    struct prompb_series s;
+    struct err e = { 0 };
+    uint64_t key[6];
+
+    put_symbols(&b, symbols, ARRAY_LEN(symbols));
+    put_series_2(&b, "\1\2", 1, 6);
+    put_series_2(&b, "\1\2\4\5", 1, 6); // another series of the metric
+    put_series_2(&b, "\1\3", 1, 6);     // another metric
+    put_series_2(&b, "\1\2", 2, 6);     // another type
+    put_series_2(&b, "\1\2", 1, 5);     // another help
+    put_series_2(&b, "\4\5", 1, 6);     // no name
+    CHECK_OK(prompb_write_begin(&w, PROMPB_WRITE_2, buf_view(&b), &e), &e);
+    for (size_t i = 0; i < 5; i++) {
+        CHECK(prompb_write_next(&w, &s, &e) == 1);
+        CHECK(prompb_series_meta_key(&w, &s, 1, &key[i]));
+    }
+    CHECK(key[0] == key[1]);
+    for (size_t i = 2; i < 5; i++)
+        CHECK(key[i] != key[0]);
+    CHECK(prompb_write_next(&w, &s, &e) == 1 && !prompb_series_meta_key(&w, &s, 1, &key[5]));
+}

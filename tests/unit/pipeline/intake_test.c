@@ -550,3 +550,39 @@ TEST(figures_of_a_tenant)
     CHECK(s.series == 1 && s.samples == 60 && s.refused[INTAKE_OUT_OF_ORDER] == 1);
     CHECK_F(s.samples_per_s > 0.9 && s.samples_per_s < 1.1, "%g", s.samples_per_s);
 }
+
+TEST(metadata_is_known_once_it_was_stored)
+{
+    OWNED(fx_free) struct fixture *f = fx_new();
+
+    begin(f, "");
+    CHECK(!intake_meta_is_known(f->b, 77));
+    begin(f, ""); // the batch before was dropped
+    CHECK(!intake_meta_is_known(f->b, 77));
+    commit(f);
+    begin(f, "");
+    CHECK(intake_meta_is_known(f->b, 77) && !intake_meta_is_known(f->b, 78));
+}
+
+TEST(retention_of_a_tenant)
+{
+    OWNED(fx_free)
+    struct fixture *f = fx_new_with(
+        "overrides: {short: {compactor_blocks_retention_period: 2d}}\n");
+    static const char *const tenants[] = { "short", "long" };
+    struct err e = { 0 };
+
+    for (size_t i = 0; i < 2; i++) {
+        intake_end(f->b);
+        f->b = NULL;
+        struct intake_request r = { .tenant = str_c(tenants[i]), .history = true };
+        CHECK_OK(intake_begin(f->in, &r, &f->b, &e), &e);
+        add(f, "a", T0 - 4 * MS_DAY, 1);
+        add(f, "a", T0, 2);
+        commit(f);
+        CHECK(f->r.status == 200);
+    }
+    CHECK_OK(metrics_retain(f->m, &e), &e);
+    CHECK_STR(stored(f, "short", "a"), STR("0=2 "));
+    CHECK_STR(stored(f, "long", "a"), STR("-345600=1 0=2 "));
+}
