@@ -582,6 +582,8 @@ TEST(retention_of_a_tenant)
         commit(f);
         CHECK(f->r.status == 200);
     }
+    f->clock.fake_ms += 2 * MS_HOUR; // the days are closed
+    CHECK_OK(metrics_merge(f->m, &e), &e);
     CHECK_OK(metrics_retain(f->m, &e), &e);
     CHECK_STR(stored(f, "short", "a"), STR("0=2 "));
     CHECK_STR(stored(f, "long", "a"), STR("-345600=1 0=2 "));
