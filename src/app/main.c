@@ -37,6 +37,8 @@ int main(int argc, char **argv)
         return pushgateway_command(argc, argv);
     if (export_command_is(name))
         return run_exporter(argc, argv);
+    if (argc > 2 && strcmp(argv[1], "export") == 0 && strcmp(argv[2], "metrics") == 0)
+        return tools_main(argc, argv);
     if (argc > 1 && strcmp(argv[1], "export") == 0)
         return export_command(argc - 2, argv + 2);
     if (argc > 1 && strcmp(argv[1], "pushgateway") == 0)

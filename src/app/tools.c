@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "app/check.h"
+#include "app/import_command.h"
 #include "app/query_command.h"
 #include "app/test_promql.h"
 #include "app/test_rules.h"
@@ -36,6 +37,10 @@ static const char help_all[] =
     "Test\n"
     "  vigie test rules tests.yml             unit tests of rules, as promtool's\n"
     "  vigie test promql script.test          scripts of PromQL's own tests\n"
+    "\n"
+    "Move\n"
+    "  vigie import prometheus DIR            blocks and logs of a Prometheus into ./data\n"
+    "  vigie export metrics --match up        series of ./data as JSON lines or CSV\n"
     "\n"
     "More\n"
     "  vigie promql format 'sum(up)by(job)'   expressions, laid out\n"
@@ -267,6 +272,30 @@ static int run_sd(const struct cli *c)
     return check_service_discovery(cli_text(c, "file"), cli_text(c, "job"), cli_ns(c, "timeout"));
 }
 
+#define DATA \
+    CLI_OPTION("storage.tsdb.path", CLI_TEXT, "data", "data directory of vigie, which must not run")
+#define TENANT CLI_OPTION("tenant", CLI_TEXT, "anonymous", "whose data")
+static const struct cli_option import_flags[] = {
+    DATA,
+    TENANT,
+    CLI_OPTION("start", CLI_TEXT, NULL, "oldest time: RFC 3339 or Unix seconds"),
+    CLI_OPTION("end", CLI_TEXT, NULL, "newest time"),
+};
+static const struct cli_option import_args[] = {
+    CLI_OPTION("dir", CLI_TEXT, NULL, "data directory of Prometheus, or a snapshot of it",
+               .required = true),
+};
+static const struct cli_option export_flags[] = {
+    DATA,
+    TENANT,
+    CLI_OPTION("match", CLI_TEXT, NULL, "series selector; none: everything", .many = true),
+    CLI_OPTION("start", CLI_TEXT, NULL, "oldest time: RFC 3339 or Unix seconds"),
+    CLI_OPTION("end", CLI_TEXT, NULL, "newest time"),
+    CLI_OPTION("format", CLI_ENUM, "jsonl", "how to write", .choices = "jsonl,csv"),
+    CLI_OPTION("columns", CLI_TEXT, NULL,
+               "of CSV: label names, __series__, __value__, __timestamp__:unix_s"),
+};
+
 #define NONE NULL, 0
 #define ALL  CLI_OPTIONS
 static const struct cli_command commands[] = {
@@ -286,6 +315,12 @@ static const struct cli_command commands[] = {
     { "query analyze", "", ALL(analyze_flags), NONE, false, query_command_analyze },
     { "test", "", NONE, NONE, false, NULL },
     { "test rules", "", ALL(test_flags), ALL(test_args), false, test_rules_command },
+    { "import", "Takes data of other systems.", NONE, NONE, false, NULL },
+    { "import prometheus", "Blocks and logs of a Prometheus into a data directory.",
+      ALL(import_flags), ALL(import_args), false, import_command_prometheus },
+    { "export", "Writes series out.", NONE, NONE, false, NULL },
+    { "export metrics", "Series of a data directory as JSON lines or CSV.", ALL(export_flags), NONE,
+      false, export_command_metrics },
     { "push", "Sends metrics.", NONE, NONE, false, NULL },
     { "push metrics", "Sends pages of the text format by remote write.", ALL(push_flags),
       ALL(push_args), false, tools_push_metrics },
