@@ -22,6 +22,8 @@ void jsonl_reset(struct jsonl *j)
     j->value.n = j->value.cap = 0;
     j->t_ms.v = NULL;
     j->t_ms.n = j->t_ms.cap = 0;
+    j->histogram.v = NULL;
+    j->histogram.n = j->histogram.cap = 0;
 }
 
 struct scan {
@@ -198,6 +200,26 @@ static bool read_times(struct scan *s)
     }
 }
 
+static bool read_histograms(struct scan *s)
+{
+    struct json_value *v;
+    struct str raw;
+
+    if (!skip_value(s, &raw) || !json_parse(s->j->arena, raw, &v, s->e)) {
+        s->e->pos = line_pos(s->pos, s->line, s->p);
+        return false;
+    }
+    if (v->kind != JSON_ARRAY)
+        return fail(s, "expected an array of texts");
+    s->j->histogram.n = 0;
+    for (uint32_t i = 0; i < v->n; i++) {
+        if (v->items[i].kind != JSON_STRING)
+            return fail(s, "expected an array of texts");
+        *vec_push_in(s->j->arena, &s->j->histogram) = v->items[i].s;
+    }
+    return true;
+}
+
 static bool read_member(struct scan *s, struct str *metric)
 {
     struct str key, other;
@@ -210,6 +232,8 @@ static bool read_member(struct scan *s, struct str *metric)
         return read_values(s);
     if (str_eq(key, STR("timestamps")))
         return read_times(s);
+    if (str_eq(key, STR("histograms")))
+        return read_histograms(s);
     return skip_value(s, &other);
 }
 
@@ -228,7 +252,10 @@ static bool read_line(struct scan *s, struct str *metric)
         return fail(s, "unexpected text behind the object");
     if (!metric->p)
         return fail(s, "missing \"metric\"");
-    return s->j->value.n == s->j->t_ms.n || fail(s, "there are not as many timestamps as values");
+    if (s->j->histogram.n && s->j->value.n)
+        return fail(s, "values and histograms must be lines of their own");
+    return s->j->value.n + s->j->histogram.n == s->j->t_ms.n ||
+           fail(s, "there are not as many timestamps as values");
 }
 
 int jsonl_next(struct jsonl *j, struct jsonl_series *out, struct err *e)
@@ -236,7 +263,7 @@ int jsonl_next(struct jsonl *j, struct jsonl_series *out, struct err *e)
     struct str metric = STR_NONE;
     struct scan s = { .j = j, .e = e };
 
-    j->tag.n = j->value.n = j->t_ms.n = 0;
+    j->tag.n = j->value.n = j->t_ms.n = j->histogram.n = 0;
     do {
         if (!line_walk_next(&j->lines, &s.line, &s.pos))
             return 0;
@@ -249,7 +276,14 @@ int jsonl_next(struct jsonl *j, struct jsonl_series *out, struct err *e)
     }
     if (!read_line(&s, &metric))
         return -1;
-    *out = (struct jsonl_series){ metric, j->tag.v, j->tag.n, j->value.v, j->t_ms.v, j->value.n };
+    *out = (struct jsonl_series){ .raw = metric,
+                                  .tag = j->tag.v,
+                                  .tags = j->tag.n,
+                                  .value = j->value.v,
+                                  .t_ms = j->t_ms.v,
+                                  .n = j->value.n,
+                                  .histogram = j->histogram.v,
+                                  .histograms = j->histogram.n };
     return 1;
 }
 

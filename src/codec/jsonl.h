@@ -3,6 +3,8 @@
  *
  *   {"metric":{"__name__":"up","job":"x"},"values":[1,null,"Infinity"],"timestamps":[1549891472010,…]}
  *
+ *   {"metric":{"__name__":"h"},"histograms":["{{schema:1 count:3 …}}"],"timestamps":[1549891472010]}
+ *
  * Values that are no JSON numbers: null is NaN, "Infinity", "-Infinity" and "NaN" as texts. Times are
  * milliseconds. Other keys are skipped.
  */
@@ -20,6 +22,8 @@ struct jsonl_series {
     const double *value;
     const int64_t *t_ms;
     size_t n;
+    const struct str *histogram; // texts, with the first of the times; then there are no values
+    size_t histograms;
 };
 
 struct jsonl {
@@ -28,6 +32,7 @@ struct jsonl {
     line_tags tag;
     VEC(double) value;
     VEC(int64_t) t_ms;
+    VEC(struct str) histogram;
 };
 
 struct jsonl jsonl_of(struct arena *a, struct str body);

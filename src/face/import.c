@@ -114,7 +114,7 @@ static int row_order(const void *a, const void *b, void *ctx UNUSED)
 }
 
 // Stores what has come together, in order of time where it is spread over many days.
-static bool flush(struct import *im)
+bool import_flush(struct import *im)
 {
     int64_t min = INT64_MAX, max = INT64_MIN, width = IMPORT_BATCH_DAYS * (int64_t)MS_DAY;
     size_t n = im->rows.n, from = 0;
@@ -142,13 +142,13 @@ static bool flush(struct import *im)
 
 bool import_step(struct import *im)
 {
-    return im->rows.n < IMPORT_BATCH_ROWS || flush(im);
+    return im->rows.n < IMPORT_BATCH_ROWS || import_flush(im);
 }
 
 void import_finish(struct import *im)
 {
     if (im->batch)
-        (void)flush(im);
+        (void)import_flush(im);
     if (im->bad && im->status < 400)
         im->status = 400;
     struct str protocol = str_c(im->protocol);

@@ -4,6 +4,7 @@
 #include "codec/expo.h"
 #include "codec/jsonl.h"
 #include "face/import_priv.h"
+#include "lang/promql.h"
 
 /* ---- CSV ---- */
 
@@ -55,23 +56,64 @@ static void handle_csv(struct http_exchange *x)
 
 /* ---- JSON lines ---- */
 
+static void resolve(struct import *im, const struct jsonl_series *s, struct series_ref *out)
+{
+    struct hash128 key = import_key(im, s->raw, STR_NONE);
+
+    if (import_find(im, key, out))
+        return;
+    import_labels(im);
+    import_tags(im, s->tag, s->tags);
+    import_series(im, &key, out);
+}
+
 // All samples of a series, in as many batches as it takes. False: do not go on.
 static bool jsonl_rows(struct import *im, const struct jsonl_series *s)
 {
     for (size_t i = 0; i < s->n;) {
-        struct hash128 key = import_key(im, s->raw, STR_NONE);
         size_t end = MIN(s->n, i + IMPORT_BATCH_ROWS);
         struct series_ref ref;
 
-        if (!import_find(im, key, &ref)) {
-            import_labels(im);
-            import_tags(im, s->tag, s->tags);
-            import_series(im, &key, &ref);
-        }
+        resolve(im, s, &ref);
         for (; i < end; i++)
             import_row(im, ref, s->t_ms[i], s->value[i]);
         if (!import_step(im))
             return false;
+    }
+    return true;
+}
+
+static void put_histogram(struct import *im, struct series_ref ref, int64_t t_ms, struct str text)
+{
+    struct promql_series_line line;
+    struct err e = { 0 };
+
+    if (!promql_parse_series_line(&im->record, arena_printf(&im->record, "h %.*s", STRF(text)),
+                                  &line, &e))
+        import_bad(im, &e);
+    else if (line.n != 1 || !line.v[0].hist)
+        import_bad(im, &(struct err){ .text = "expected a histogram such as {{count:1 sum:2}}" });
+    else
+        intake_histogram(im->batch, ref, t_ms, line.v[0].hist);
+}
+
+// Histograms go straight to the batch, which they may not spread over too many days.
+static bool jsonl_histograms(struct import *im, const struct jsonl_series *s)
+{
+    int64_t from_ms = 0, width = IMPORT_BATCH_DAYS * (int64_t)MS_DAY;
+    struct series_ref ref = { 0 };
+
+    for (size_t i = 0; i < s->histograms; i++) {
+        bool far = s->t_ms[i] < from_ms || s->t_ms[i] - from_ms > width;
+
+        if ((i == 0 || far || intake_rows(im->batch) >= IMPORT_BATCH_HISTOGRAMS) &&
+            !import_flush(im))
+            return false;
+        if (i == 0 || intake_rows(im->batch) == 0) {
+            from_ms = s->t_ms[i];
+            resolve(im, s, &ref);
+        }
+        put_histogram(im, ref, s->t_ms[i], s->histogram[i]);
     }
     return true;
 }
@@ -86,7 +128,7 @@ static void import_jsonl(struct import *im, struct str body)
     while ((got = jsonl_next(&j, &s, &e)) != 0) {
         if (got < 0)
             import_bad(im, &e);
-        else if (!jsonl_rows(im, &s))
+        else if (!jsonl_rows(im, &s) || !jsonl_histograms(im, &s))
             return;
         arena_reset(&im->record);
         jsonl_reset(&j);

@@ -11,6 +11,7 @@
 
 enum {
     IMPORT_BATCH_ROWS = 200000,
+    IMPORT_BATCH_HISTOGRAMS = 20000,
     IMPORT_BATCH_DAYS = 32, // a batch that is spread wider is cut by time: each day is a partition
 };
 
@@ -67,6 +68,8 @@ MUST_CHECK bool import_begin(struct import *im, struct import_face *f, const cha
 void import_end(struct import *im);
 // A record that cannot be read.
 void import_bad(struct import *im, const struct err *e);
+// Commits what has come together. False: do not go on.
+bool import_flush(struct import *im);
 // Between records: commits when enough has come together. False: do not go on.
 bool import_step(struct import *im);
 // Commits the rest; afterwards status, text and counts are final.

@@ -266,6 +266,12 @@ static const struct {
       "{\"metric\":{},\"values\":[7],\"timestamps\":[1]}\n" },
     { "{\"metric\":{\"a\":\"b\"},\"values\":[1,2],\"timestamps\":[1]}",
       "!1:53 there are not as many timestamps as values;" },
+    { "{\"metric\":{},\"histograms\":[\"{{}}\"],\"timestamps\":[1,2]}\n"
+      "{\"metric\":{},\"histograms\":[1],\"timestamps\":[1]}\n"
+      "{\"metric\":{},\"histograms\":[\"{{}}\"],\"values\":[1],\"timestamps\":[1,2]}\n",
+      "!1:55 there are not as many timestamps as values;!2:30 expected an array of texts;!3:68 "
+      "values "
+      "and histograms must be lines of their own;" },
     { "\n[]\n{\"values\":[]}\n{\"metric\":{\"a\":1}}\n",
       "!2:1 expected an object;!3:14 missing \"metric\";!4:11 expected texts as values of "
       "labels;" },
