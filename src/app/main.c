@@ -2,6 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "app/export_command.h"
 #include "app/pushgateway_command.h"
@@ -25,10 +26,22 @@ static int run_exporter(int argc, char **argv)
     return export_command(argc, argv);
 }
 
+// Each day of data takes a few files, each connection one: as many as this user may have.
+static void raise_file_limit(void)
+{
+    struct rlimit l;
+
+    if (getrlimit(RLIMIT_NOFILE, &l) == 0 && l.rlim_cur < l.rlim_max) {
+        l.rlim_cur = l.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &l);
+    }
+}
+
 int main(int argc, char **argv)
 {
     const char *name = argc ? base_name(argv[0]) : "vigie";
 
+    raise_file_limit();
     if (strcmp(name, "prometheus") == 0)
         return serve_main(argc, argv, true);
     if (strcmp(name, "promtool") == 0)

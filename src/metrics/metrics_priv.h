@@ -164,9 +164,9 @@ struct metrics_tenant {
     unsigned shard_count, shard_bits;
     struct metrics_shard shard[METRICS_SHARDS_MAX];
     struct aliases aliases;
-    struct mutex create_mu; // held while a partition is created
-    int64_t create_minute;  // under create_mu, with the count
-    unsigned created;
+    struct mutex create_mu;   // held while a partition is created
+    int64_t create_minute;    // under create_mu, with the counts
+    unsigned created[2];      // by live batches; by those of any age, which must not starve them
     struct mutex snapshot_mu; // guards spans, their views, batch numbers
     struct cond batch_done;
     VEC(struct span *) spans; // by time

@@ -155,14 +155,15 @@ static void day_name(int64_t day, struct buf *b)
 
 static bool may_create_locked(struct metrics_tenant *t, enum span_create create, struct err *e)
 {
-    unsigned max = create == SPAN_CREATE_HISTORY ? METRICS_CREATE_HISTORY_MAX : METRICS_CREATE_MAX;
+    bool history = create == SPAN_CREATE_HISTORY;
+    unsigned max = history ? METRICS_CREATE_HISTORY_MAX : METRICS_CREATE_MAX;
     int64_t minute = clock_ms(t->m->clock) / MS_MINUTE;
 
     if (minute != t->create_minute) {
         t->create_minute = minute;
-        t->created = 0;
+        t->created[0] = t->created[1] = 0;
     }
-    if (t->created++ >= max)
+    if (t->created[history]++ >= max)
         return err_set(e, ERR_UNAVAILABLE,
                        "more than %u new partitions within a minute: samples are spread over too "
                        "many days",
