@@ -10,7 +10,7 @@
 #include "codec/compress.h"
 #include "codec/json.h"
 
-enum { BODY_MAX = 256 << 20, INFLATED_MAX = 1 << 30, EXTRA_MAX = 64 };
+enum { BODY_MAX = 256 << 20, INFLATED_MAX = 256 << 20, EXTRA_MAX = 64 };
 
 /* ---- batches ---- */
 
@@ -32,6 +32,7 @@ void import_end(struct import *im)
     intake_end(im->batch);
     labels_builder_fini(&im->labels);
     buf_fini(&im->scratch);
+    buf_fini(&im->inflated);
     vec_fini(&im->rows);
     vec_fini(&im->fresh);
     map_fini(&im->fresh_by_ref);
@@ -248,10 +249,9 @@ static void reply_error(struct http_exchange *x, int status, struct str text)
 
 static bool inflate(struct import *im, struct http_exchange *x, struct str *body, struct err *e)
 {
-    static const struct compress_limits limits = { .size_max = INFLATED_MAX, .ratio_max = 2048 };
+    static const struct compress_limits limits = { .size_max = INFLATED_MAX, .ratio_max = 1024 };
     struct str coding = http_header_get(&x->req, STR("Content-Encoding"));
     enum compress_codec codec;
-    OWNED(buf_fini) struct buf b = { 0 };
 
     if (!compress_codec_of(coding, &codec))
         return err_set(e, ERR_UNSUPPORTED, "unsupported Content-Encoding \"%.*s\"", STRF(coding));
@@ -259,9 +259,9 @@ static bool inflate(struct import *im, struct http_exchange *x, struct str *body
         *body = x->req.body;
         return true;
     }
-    if (!compress_inflate(codec, x->req.body, &limits, &b, e))
+    if (!compress_inflate(codec, x->req.body, &limits, &im->inflated, e))
         return false;
-    *body = arena_str(im->arena, buf_view(&b));
+    *body = buf_view(&im->inflated);
     return true;
 }
 

@@ -54,7 +54,7 @@ struct import {
     uint32_t fresh_at; // of the series found or resolved last
     struct arena kept;
     struct labels_builder labels;
-    struct buf scratch;
+    struct buf scratch, inflated;
     int64_t now_ms;
     // What became of it.
     uint64_t samples, bad, refused;

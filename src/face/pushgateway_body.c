@@ -10,7 +10,7 @@
 #include "face/pushgateway_priv.h"
 #include "model/labels.h"
 
-enum { INFLATED_MAX = 256 << 20, FAMILIES_MEMORY_MAX = 512 << 20 };
+enum { INFLATED_MAX = 64 << 20, FAMILIES_MEMORY_MAX = 256 << 20 };
 
 /* ---- the path ---- */
 
