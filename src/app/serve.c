@@ -24,9 +24,9 @@
 #include "base/time.h"
 
 // In the order of their start. The last one opens the main port, so that all is there when it does.
-static const struct serve_part *const parts[] = { &serve_intake_part, &serve_otlp_part,
+static const struct serve_part *const parts[] = { &serve_intake_part,      &serve_otlp_part,
                                                   &serve_pushgateway_part, &serve_lines_part,
-                                                  &serve_prometheus_part };
+                                                  &serve_rules_part,       &serve_prometheus_part };
 
 /* ---- configuration ---- */
 
@@ -99,8 +99,6 @@ static void warn_unsupported(const struct prom_config *c)
             log_warn("config", "this service discovery is not yet supported: it finds no targets",
                      KV_STR("job", job->job_name), KV("key", job->sd.other[k].key));
     }
-    if (c->doc.rule_files.n)
-        log_warn("config", "rule_files are not evaluated yet");
     if (c->doc.remote_write.n)
         log_warn("config", "remote_write is not sent yet");
 }

@@ -44,6 +44,7 @@ struct server {
     struct serve_prometheus *prometheus;
     struct serve_pushgateway *pushgateway;
     struct serve_lines *lines;
+    struct serve_rules *rules; // NULL: an agent
 };
 
 /*
@@ -78,6 +79,10 @@ extern const struct serve_part serve_otlp_part;
 extern const struct serve_part serve_prometheus_part;
 extern const struct serve_part serve_pushgateway_part;
 extern const struct serve_part serve_lines_part;
+extern const struct serve_part serve_rules_part;
+// For faces; NULL in an agent.
+struct rules *serve_rules_of(struct server *s);
+struct alert_sender *serve_alert_sender_of(struct server *s);
 
 /*
  * A HTTP port of a part. A default address that is busy is named in the log and its service left

@@ -120,6 +120,8 @@ static bool make_face(struct server *s, struct serve_prometheus *p, struct err *
         .limits = s->limits,
         .tenancy = s->tenancy,
         .scraper = s->scraper,
+        .rules = serve_rules_of(s),
+        .alerts = serve_alert_sender_of(s),
         .host = { s, host_config, host_reload, host_quit, host_ready, host_reload_state,
                   host_has_feature },
         .engine = &s->engine,

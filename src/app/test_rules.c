@@ -155,20 +155,11 @@ static int64_t order_of(const struct conf_strs *order, struct str name)
     return 0; // as upstream: those that are not named come with the first
 }
 
-static void add_group(struct group_run *g, const struct rule_group *group, struct live_group *out)
+static void add_group(struct group_run *g, struct str file, const struct rule_group *group,
+                      struct live_group *out)
 {
-    struct arena *a = g->r->arena;
-
-    *out = (struct live_group){ .group = group,
-                                .rules = arena_array(a, group->rules.n, struct live_rule),
-                                .rule_count = group->rules.n,
-                                .order = order_of(&g->r->file.group_eval_order, group->name) };
-    for (size_t i = 0; i < group->rules.n; i++) {
-        const struct rule *rule = group->rules.v[i];
-        out->rules[i].rule = rule;
-        out->rules[i].labels = rule_labels(a, group, rule);
-        out->rules[i].annotations = labels_of_map(a, &rule->annotations);
-    }
+    out->group = eval_group_new(file, group, g->interval_ms, false);
+    out->order = order_of(&g->r->file.group_eval_order, group->name);
 }
 
 static void add_groups(struct group_run *g)
@@ -181,7 +172,8 @@ static void add_groups(struct group_run *g)
     l->groups = arena_array(g->r->arena, n, struct live_group);
     for (size_t i = 0; i < g->r->loaded.n; i++)
         for (size_t k = 0; k < g->r->loaded.v[i]->groups.n; k++)
-            add_group(g, g->r->loaded.v[i]->groups.v[k], &l->groups[l->group_count++]);
+            add_group(g, g->r->rule_files.v[i], g->r->loaded.v[i]->groups.v[k],
+                      &l->groups[l->group_count++]);
     sort_stable(l->groups, l->group_count, sizeof *l->groups, group_order, NULL);
 }
 
@@ -198,14 +190,16 @@ static int alert_order(const void *a, const void *b, void *ctx UNUSED)
 static void collect_firing(const struct group_run *g, struct str name, struct alert_list *out)
 {
     for (size_t i = 0; i < g->live.group_count; i++) {
-        const struct live_group *group = &g->live.groups[i];
+        const struct eval_group *group = g->live.groups[i].group;
         for (size_t k = 0; k < group->rule_count; k++) {
-            const struct live_rule *r = &group->rules[k];
-            if (!str_eq(r->rule->alert, name))
+            const struct eval_rule *r = &group->rules[k];
+            if (!r->alerting || !str_eq(r->name, name))
                 continue;
-            for (size_t j = 0; j < r->alerts.n; j++)
-                if (r->alerts.v[j].state == ALERT_FIRING)
-                    *vec_push_in(g->r->arena, &out->v) = r->alerts.v[j];
+            for (size_t j = 0; j < r->active.n; j++)
+                if (r->active.v[j]->state == ALERT_FIRING)
+                    *vec_push_in(g->r->arena,
+                                 &out->v) = (struct alert){ r->active.v[j]->labels,
+                                                            r->active.v[j]->annotations };
         }
     }
     sort_stable(out->v.v, out->v.n, sizeof *out->v.v, alert_order, NULL);
@@ -462,16 +456,16 @@ static bool eval_groups(struct group_run *g, int64_t t_ms)
 
     give_samples(g, t_ms);
     for (size_t i = 0; i < g->live.group_count; i++) {
-        struct live_group *group = &g->live.groups[i];
-        live_group_eval(&g->live, group, t_ms);
+        struct eval_group *group = g->live.groups[i].group;
+        eval_group_run(group, &g->live.env, t_ms * NS_MS);
         for (size_t k = 0; k < group->rule_count; k++) {
-            const struct live_rule *r = &group->rules[k];
+            const struct eval_rule *r = &group->rules[k];
             OWNED(buf_fini) struct buf at = { 0 };
             if (!r->error.n)
                 continue;
             buf_duration_go(&at, t_ms * NS_MS);
-            SAY(g->r, "    rule: %.*s, time: %s, err: %.*s", STRF(rule_name(r->rule)),
-                buf_cstr(&at), STRF(r->error));
+            SAY(g->r, "    rule: %.*s, time: %s, err: %.*s", STRF(r->name), buf_cstr(&at),
+                STRF(buf_view(&r->error)));
             ok = false;
         }
     }
@@ -539,18 +533,19 @@ static void run_group(struct runner *r, struct test_group *test, size_t index)
         test->interval_ms = g.interval_ms;
     if (debug)
         fprintf(stderr, "DEBUG: Starting test %.*s\n", STRF(name));
-    g.live = (struct live){ .arena = r->arena,
-                            .memory = memory,
+    g.live = (struct live){ .memory = memory,
                             .engine = { .subquery_step_ms = g.interval_ms,
                                         .early_name_removal = !tools_has_feature(
                                             r->c, "promql-delayed-name-removal"),
-                                        .syntax = tools_promql_syntax(r->c) },
-                            .test = test };
+                                        .syntax = tools_promql_syntax(r->c) } };
+    live_init(&g.live, test->external_url, labels_of_map(r->arena, &test->external_labels));
     if (load_series(&g) && (r->loaded.n || load_rules(r))) {
         add_groups(&g);
         if (names_are_given(&g))
             run_steps(&g);
     }
+    for (size_t i = 0; i < g.live.group_count; i++)
+        eval_group_free(g.live.groups[i].group);
     arena_fini(&g.step[0]);
     arena_fini(&g.step[1]);
     if (debug) {

@@ -6,6 +6,7 @@
 #include "config/rules.h"
 #include "query/memory_source.h"
 #include "query/query.h"
+#include "rules/eval.h"
 
 /* ---- the test file ---- */
 
@@ -51,59 +52,31 @@ MUST_CHECK bool test_file_read(struct arena *a, const char *path, struct test_fi
 
 /* ---- rules with state ---- */
 
-enum alert_state { ALERT_INACTIVE, ALERT_PENDING, ALERT_FIRING };
-struct alert {
-    struct labels labels, annotations;
-    enum alert_state state;
-    int64_t active_ms, resolved_ms, keep_since_ms; // INT64_MIN: not
-    bool seen;                                     // in the evaluation at hand
-};
-struct live_rule {
-    const struct rule *rule;
-    struct labels labels, annotations; // as configured: templates
-    VEC(struct alert) alerts;
-    struct labels *previous; // series of the evaluation before
-    size_t previous_n;
-    struct str error; // of the last evaluation; empty: none
-};
 struct live_group {
-    const struct rule_group *group;
-    struct live_rule *rules;
-    size_t rule_count;
+    struct eval_group *group;
     int64_t order; // group_eval_order
 };
 struct live {
-    struct arena *arena;   // of the test group
     struct arena *scratch; // of this evaluation and the next: two arenas take turns
     struct memory_source *memory;
     struct query_engine engine;
+    struct eval_env env;
     struct live_group *groups;
     size_t group_count;
-    const struct test_group *test; // external labels and URL, for templates
 };
-// Evaluates all rules of a group at a time, one after the other, and stores what they make.
-void live_group_eval(struct live *l, struct live_group *g, int64_t t_ms);
+// Fills env: rules read from the memory and write into it.
+void live_init(struct live *l, struct str external_url, struct labels external_labels);
 // A query at a time; *out lives in the scratch arena. *error: the whole text on failure.
 MUST_CHECK bool live_query(struct live *l, struct str text, int64_t t_ms, struct query_result *out,
                            struct str *error);
 
 /* ---- differences ---- */
 
+struct alert { // firing, or expected to
+    struct labels labels, annotations;
+};
 struct alert_list {
     VEC(struct alert) v;
 };
 // Two lists of alerts as JSON, what differs marked in colours: for --diff. In the arena.
 struct str alert_diff(struct arena *a, const struct alert_list *want, const struct alert_list *got);
-
-/* ---- templates: the forms that need no engine ---- */
-
-struct template_data {
-    struct labels labels;
-    double value;
-    const struct test_group *test;
-};
-/*
- * Expands text, {{ $labels.x }}, {{ $value }}, {{ $externalLabels.x }} and {{ $externalURL }}, also
- * in their dotted forms. Anything else becomes an error text and is said on stderr.
- */
-struct str template_expand(struct arena *a, struct str text, const struct template_data *d);

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "base/time.h"
 #include "model/labels.h"
+#include "template/tmpl_prometheus.h"
 
 struct rule_reader {
     struct rule_file *file;
@@ -250,6 +251,25 @@ static void check_labels(struct rule_reader *r, const struct conf_map *labels, s
     }
 }
 
+// The values of labels or annotations of an alert are templates.
+static void check_templates(struct rule_reader *r, const struct rule *rule, const char *what,
+                            const struct conf_map *map)
+{
+    OWNED(arena_fini) struct arena scratch = { 0 };
+
+    for (size_t i = 0; i < map->n; i++) {
+        OWNED(buf_fini) struct buf b = { 0 };
+        const struct tmpl_alert *t = tmpl_alert_new(&scratch, rule->alert, map->v[i].value);
+        struct str problem = tmpl_alert_problem(t);
+        if (!problem.n)
+            continue;
+        buf_printf(&b, "%s ", what);
+        buf_quoted(&b, map->v[i].key);
+        buf_printf(&b, ": %.*s", STRF(problem));
+        add_rule_problem(r, rule->pos, STR_NONE, arena_str(&r->file->arena, buf_view(&b)));
+    }
+}
+
 static void check_rule(struct rule_reader *r, struct rule *rule, size_t index)
 {
     check_kind(r, rule);
@@ -262,7 +282,10 @@ static void check_rule(struct rule_reader *r, struct rule *rule, size_t index)
             add_rule_problem(
                 r, rule->pos, STR_NONE,
                 SAY(r, "invalid annotation name: %.*s", STRF(rule->annotations.v[i].key)));
-    // Templates of an alert's labels and annotations are to be parsed here, once there is template/.
+    if (!rule->alert.n)
+        return;
+    check_templates(r, rule, "label", &rule->labels);
+    check_templates(r, rule, "annotation", &rule->annotations);
 }
 
 static void check_group_name(struct rule_reader *r, const struct rule_group *g, size_t index)

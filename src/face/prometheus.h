@@ -13,6 +13,9 @@
 #include "pipeline/scrape.h"
 #include "query/query.h"
 
+struct rules;
+struct alert_sender;
+
 struct prom_flag {
     const char *name;
     struct str value;
@@ -36,6 +39,8 @@ struct prom_face_options {
     struct limits_store *limits;   // NULL: nothing is limited
     bool tenancy;                  // requests must name their tenants
     struct scraper *scraper;       // NULL: agent-less tools
+    struct rules *rules;           // NULL: none
+    struct alert_sender *alerts;   // NULL: none are sent
     struct prom_host host;
     const struct query_engine *engine;
     struct clock *clock;

@@ -3,6 +3,7 @@
 #include "base/sort.h"
 #include "base/vec.h"
 #include "face/prometheus_priv.h"
+#include "rules/alert_sender.h"
 
 static void pair(struct json_writer *w, const char *key, struct str value)
 {
@@ -470,58 +471,31 @@ static void relabel_steps(struct http_exchange *x)
 
 /* ---- alertmanagers ---- */
 
-static void write_managers(struct http_exchange *x, struct json_writer *w,
-                           const struct prom_config *c, bool dropped)
+static void write_managers(struct json_writer *w, const char *key, const struct str *url, size_t n)
 {
-    for (size_t i = 0; c && i < c->doc.alerting.alertmanagers.n; i++) {
-        const struct conf_alertmanager *m = c->doc.alerting.alertmanagers.v[i];
-        for (size_t k = 0; k < m->sd.static_configs.n; k++) {
-            const struct conf_target_group *g = m->sd.static_configs.v[k];
-            for (size_t j = 0; j < g->targets.n; j++) {
-                OWNED(labels_builder_fini) struct labels_builder b = { 0 };
-                bool kept = true;
-                labels_builder_reset(&b, (struct labels){ 0 });
-                labels_builder_set(&b, STR("__address__"), g->targets.v[j]);
-                labels_builder_set(&b, STR("__scheme__"), m->scheme);
-                labels_builder_set(
-                    &b, STR("__alerts_path__"),
-                    arena_printf(&x->arena, "%.*s/api/v2/alerts", STRF(m->path_prefix)));
-                for (size_t r = 0; kept && r < m->relabel_configs.n; r++)
-                    kept = relabel_apply(
-                        &((const struct conf_relabel *)m->relabel_configs.v[r])->rule, 1, &b,
-                        &x->arena);
-                if (kept == dropped)
-                    continue;
-                struct str address = labels_builder_get(&b, STR("__address__"));
-                json_object(w);
-                pair(w, "url",
-                     arena_printf(&x->arena, "%.*s://%.*s%.*s",
-                                  STRF(labels_builder_get(&b, STR("__scheme__"))),
-                                  STRF(address.n ? address : g->targets.v[j]),
-                                  STRF(labels_builder_get(&b, STR("__alerts_path__")))));
-                json_object_end(w);
-            }
-        }
+    json_key(w, str_c(key));
+    json_array(w);
+    for (size_t i = 0; i < n; i++) {
+        json_object(w);
+        pair(w, "url", url[i]);
+        json_object_end(w);
     }
+    json_array_end(w);
 }
 
 static void alertmanagers(struct http_exchange *x)
 {
     struct prom_face *f = prom_face_of(x);
-    OWNED(prom_config_put) struct prom_config *c = f->o.host.config(f->o.host.ctx);
+    struct alert_sender_info info = { 0 };
 
     if (prom_refuse_agent(x))
         return;
+    if (f->o.alerts)
+        alert_sender_info(f->o.alerts, &x->arena, &info);
     struct json_writer w = prom_reply_begin(x);
     json_object(&w);
-    json_key_lit(&w, "activeAlertmanagers");
-    json_array(&w);
-    write_managers(x, &w, c, false);
-    json_array_end(&w);
-    json_key_lit(&w, "droppedAlertmanagers");
-    json_array(&w);
-    write_managers(x, &w, c, true);
-    json_array_end(&w);
+    write_managers(&w, "activeAlertmanagers", info.active, info.active_n);
+    write_managers(&w, "droppedAlertmanagers", info.dropped, info.dropped_n);
     json_object_end(&w);
     prom_reply_end(x, &w, NULL);
 }

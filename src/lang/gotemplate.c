@@ -721,12 +721,17 @@ static bool parse_text(struct parser *p)
 
 /* ---- sets ---- */
 
+static struct arena *arena_of(struct gotemplate_set *s)
+{
+    return s->arena ? s->arena : &s->own;
+}
+
 static void merge(struct gotemplate_set *s, const struct gotemplate *t)
 {
     struct gotemplate *old = find_made(s->v.v, s->v.n, t->name);
 
     if (!old)
-        *vec_push_in(&s->arena, &s->v) = *t;
+        *vec_push_in(arena_of(s), &s->v) = *t;
     else if (!is_empty(t->root) || is_empty(old->root))
         *old = *t;
 }
@@ -734,9 +739,11 @@ static void merge(struct gotemplate_set *s, const struct gotemplate *t)
 bool gotemplate_parse(struct gotemplate_set *s, struct str name, struct str text, struct err *e)
 {
     if (text.n > GOTEMPLATE_TEXT_MAX)
-        return err_set(e, ERR_LIMIT, "template \"%.*s\" is longer than %d bytes", STRF(name),
-                       GOTEMPLATE_TEXT_MAX);
-    struct parser p = { .set = s, .arena = &s->arena };
+        s->error = arena_printf(arena_of(s), "template: %.*s: longer than %d bytes", STRF(name),
+                                GOTEMPLATE_TEXT_MAX);
+    if (text.n > GOTEMPLATE_TEXT_MAX)
+        return err_set(e, ERR_LIMIT, "%.*s", STRF(s->error));
+    struct parser p = { .set = s, .arena = arena_of(s) };
     p.name = arena_str(p.arena, name);
     p.text = arena_str(p.arena, text);
     p.lexer = (struct gotemplate_lexer){
@@ -754,12 +761,17 @@ bool gotemplate_parse(struct gotemplate_set *s, struct str name, struct str text
 
 const struct gotemplate *gotemplate_find(const struct gotemplate_set *s, struct str name)
 {
-    return find_made(s->v.v, s->v.n, name);
+    for (; s; s = s->base) {
+        const struct gotemplate *t = find_made(s->v.v, s->v.n, name);
+        if (t)
+            return t;
+    }
+    return NULL;
 }
 
 void gotemplate_set_fini(struct gotemplate_set *s)
 {
-    arena_fini(&s->arena);
+    arena_fini(&s->own);
     memset(&s->v, 0, sizeof s->v);
     s->error = STR_NONE;
 }

@@ -74,7 +74,10 @@ struct gotemplate { // one named template
 };
 
 struct gotemplate_set { // zero is an empty set
-    struct arena arena;
+    struct arena own;
+    struct arena *arena; // where everything goes; NULL: own
+    const struct gotemplate_set
+        *base;                // where names are looked for that are not here; NULL: nowhere
     VEC(struct gotemplate) v; // in the arena
     // Is this the name of a function? Asked while parsing; NULL: every name is.
     bool (*has_function)(void *ctx, struct str name);
@@ -83,7 +86,7 @@ struct gotemplate_set { // zero is an empty set
 };
 // Frees all templates; the set is empty and usable again.
 void gotemplate_set_fini(struct gotemplate_set *s);
-OWN_DEFINE_FINI(struct gotemplate_set, gotemplate_set_fini);
+OWN_DEFINE_FINI(struct gotemplate_set, gotemplate_set_fini)
 
 /*
  * Adds the template of a text under `name`, and all that the text defines inside. A later text may

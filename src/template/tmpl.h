@@ -219,3 +219,5 @@ MUST_CHECK bool tmpl_json(struct buf *b, const struct tmpl_value *v, const char 
 void tmpl_time_format(struct buf *b, const struct tmpl_instant *t, struct str layout);
 MUST_CHECK bool tmpl_time_parse(struct arena *a, struct str layout, struct str text,
                                 struct tmpl_instant *out, struct str *why);
+// As net/url's QueryEscape.
+void tmpl_escape_query(struct buf *b, struct str s);

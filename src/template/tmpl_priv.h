@@ -73,4 +73,3 @@ void tmpl_html_value(struct tmpl_html *h, struct buf *out, const struct tmpl_val
                      struct str printed);
 void tmpl_escape_html(struct buf *b, struct str s);
 void tmpl_escape_js(struct buf *b, struct str s);
-void tmpl_escape_query(struct buf *b, struct str s);

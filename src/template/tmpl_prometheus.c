@@ -6,7 +6,6 @@
 
 #include <arpa/inet.h>
 
-#include "base/mem.h"
 #include "base/sort.h"
 #include "base/time.h"
 #include "model/histogram.h"
@@ -419,36 +418,27 @@ struct tmpl_alert {
     bool plain;
 };
 
-struct tmpl_alert *tmpl_alert_new(struct str alertname, struct str text)
+struct tmpl_alert *tmpl_alert_new(struct arena *a, struct str alertname, struct str text)
 {
-    struct tmpl_alert *t = xcalloc(1, sizeof *t);
-    struct arena *a = &t->set.arena;
+    struct tmpl_alert *t = arena_new(a, struct tmpl_alert);
     struct err e = { 0 };
 
     t->plain = str_find(text, STR("{{")) == STR_NPOS;
-    t->name = arena_printf(a, "__alert_%.*s", STRF(alertname));
     t->text = arena_str(a, text);
     if (t->plain)
         return t;
+    t->name = arena_printf(a, "__alert_%.*s", STRF(alertname));
     struct str whole = arena_printf(a,
                                     "{{$labels := .Labels}}"
                                     "{{$externalLabels := .ExternalLabels}}"
                                     "{{$externalURL := .ExternalURL}}"
                                     "{{$value := .Value}}%.*s",
                                     STRF(text));
+    t->set.arena = a;
     t->set.has_function = tmpl_prometheus_has_function;
     if (!gotemplate_parse(&t->set, t->name, whole, &e))
-        t->problem = arena_printf(a, "error parsing template %.*s: %.*s", STRF(t->name),
-                                  STRF(t->set.error.n ? t->set.error : str_c(e.text)));
+        t->problem = t->set.error;
     return t;
-}
-
-void tmpl_alert_free(struct tmpl_alert *t)
-{
-    if (!t)
-        return;
-    gotemplate_set_fini(&t->set);
-    xfree(t);
 }
 
 struct str tmpl_alert_problem(const struct tmpl_alert *t)
@@ -478,7 +468,10 @@ bool tmpl_alert_expand(const struct tmpl_alert *t, const struct tmpl_alert_data 
         return true;
     }
     if (t->problem.n)
-        return stand_in(a, t->problem, out);
+        return stand_in(
+            a,
+            arena_printf(a, "error parsing template %.*s: %.*s", STRF(t->name), STRF(t->problem)),
+            out);
     struct tmpl_value fields[] = { tmpl_of_labels(a, d->labels),
                                    tmpl_of_labels(a, d->external_labels),
                                    tmpl_of_str(d->env->external_url), number_of(&d->sample) };

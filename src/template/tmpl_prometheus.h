@@ -52,10 +52,8 @@ struct tmpl_alert_data {
  * declared in front of it: columns of messages on the first line count them in, as there.
  */
 struct tmpl_alert;
-struct tmpl_alert *tmpl_alert_new(struct str alertname, struct str text);
-void tmpl_alert_free(struct tmpl_alert *t); // NULL is fine
-OWN_DEFINE(struct tmpl_alert *, tmpl_alert_free)
-// Why it does not parse, with upstream's prefix; empty: it does.
+struct tmpl_alert *tmpl_alert_new(struct arena *a, struct str alertname, struct str text);
+// Why it does not parse; empty: it does.
 struct str tmpl_alert_problem(const struct tmpl_alert *t);
 /*
  * The expanded text, in the arena. False: it failed; *out is then the text that stands for it,

@@ -6,7 +6,7 @@ PACKAGES_BUILD="build-essential cmake ninja-build pkg-config libuv1-dev libnghtt
   libcrypt-dev libcurl4-openssl-dev"
 PACKAGES_OPTIONAL="ccache libmimalloc-dev"
 PACKAGES_TEST="libcmocka-dev curl python3 mold clang-14 libclang-rt-14-dev libfuzzer-14-dev clang-format-14
-  prometheus prometheus-node-exporter prometheus-blackbox-exporter prometheus-redis-exporter
+  prometheus prometheus-alertmanager prometheus-node-exporter prometheus-blackbox-exporter prometheus-redis-exporter
   prometheus-postgres-exporter prometheus-nginx-exporter prometheus-elasticsearch-exporter prometheus-process-exporter
   redis-server postgresql nginx-light prometheus-pushgateway python3-prometheus-client"
 PACKAGES_UI="nodejs npm"

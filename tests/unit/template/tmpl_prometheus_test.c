@@ -235,7 +235,7 @@ TEST(labels_and_annotations)
 
     FOR_CASES (t, annotations) {
         OWNED(arena_fini) struct arena a = { 0 };
-        OWNED(tmpl_alert_free) struct tmpl_alert *alert = tmpl_alert_new(STR("A"), str_c(t->text));
+        struct tmpl_alert *alert = tmpl_alert_new(&a, STR("A"), str_c(t->text));
         struct str out = { 0 };
         CHECK(tmpl_alert_expand(alert, &d, &a, &out) == t->ok);
         CHECK_STR(out, str_c(t->want));
