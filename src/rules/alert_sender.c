@@ -302,7 +302,7 @@ static bool post(struct manager *m, struct manager_set *set, struct str body, st
     return true;
 }
 
-static void send_batch(struct manager *m, struct manager_set *set, struct str body, size_t n)
+static bool send_batch(struct manager *m, struct manager_set *set, struct str body, size_t n)
 {
     int64_t begin = clock_mono_ns(clock_real());
     struct err e = { 0 };
@@ -312,12 +312,13 @@ static void send_batch(struct manager *m, struct manager_set *set, struct str bo
         metric_add(m->sent, (double)n);
         metric_observe(m->latency, seconds);
         metric_observe(m->latency_histogram, seconds);
-        return;
+        return true;
     }
     log_error("rules", "sending alerts failed", KV("alertmanager", m->url), KV_U64("alerts", n),
               KV_ERR(&e));
     metric_add(m->errors, (double)n);
     metric_add(m->dropped, (double)n);
+    return false;
 }
 
 static void *manager_run(void *ctx)
@@ -335,8 +336,10 @@ static void *manager_run(void *ctx)
         OWNED(set_put) struct manager_set *set = set_get(m->set);
         size_t n = take_batch_locked(m, &body);
         mutex_unlock(&s->mu);
-        send_batch(m, set, buf_view(&body), n);
+        bool sent = send_batch(m, set, buf_view(&body), n);
         mutex_lock(&s->mu);
+        if (m->stopping && !sent)
+            break; // one that does not answer must not hold up the end for each batch
     }
     metric_add(m->dropped, (double)waiting(m));
     return NULL;

@@ -477,7 +477,9 @@ size_t eval_rule_run(struct eval_group *g, struct eval_rule *r, const struct eva
 {
     OWNED(arena_fini) struct arena a = { 0 };
     int64_t start_mono = mono_ns(env), start_wall = wall_now_ns(env, t_ns);
-    struct budget b = { .what = "query", .bytes_max = env->query_memory_bytes };
+    struct budget b = { .what = "query",
+                        .bytes_max = env->query_memory_bytes,
+                        .cancelled = env->cancelled };
     struct eval_run run = {
         .group = g, .rule = r, .env = env, .arena = &a, .t_ns = t_ns, .budget = &b
     };
@@ -492,7 +494,9 @@ size_t eval_rule_run(struct eval_group *g, struct eval_rule *r, const struct eva
     if (ok)
         ok = store(&run);
     int64_t duration = mono_ns(env) - start_mono;
-    if (!ok && !env->quiet)
+    // relaxed: a rule that ends because of it need not be told of
+    bool ending = env->cancelled && atomic_load_explicit(env->cancelled, memory_order_relaxed);
+    if (!ok && !env->quiet && !ending)
         warn_failed(&run);
     set_result(&run, ok, start_wall, duration);
     if (env->evaluated)

@@ -113,7 +113,8 @@ struct eval_env { // zero in a field means its default
     int64_t resend_delay_ms, outage_tolerance_ms, grace_period_ms;
     int64_t query_timeout_ms; // 0: none
     uint64_t query_memory_bytes;
-    bool quiet; // nothing is logged
+    bool quiet;                   // nothing is logged
+    const atomic_bool *cancelled; // set: running queries end; NULL: never
     // Called for each rule that was evaluated; NULL: nobody asks.
     void (*evaluated)(void *ctx, const struct eval_group *g, bool failed, int64_t duration_ns);
     void *evaluated_ctx;

@@ -218,6 +218,7 @@ bool rules_start(struct rules **out, const struct rules_options *o, struct err *
         .grace_period_ms = o->grace_period_ms,
         .query_timeout_ms = o->query_timeout_ms,
         .query_memory_bytes = o->query_memory_bytes,
+        .cancelled = &r->cancelled,
     };
     r->threads = xcalloc(r->o.threads, sizeof *r->threads);
     for (; r->thread_count < r->o.threads; r->thread_count++)
@@ -233,6 +234,8 @@ void rules_stop(struct rules *r)
         return;
     mutex_lock(&r->mu);
     r->stopping = true;
+    // relaxed: looked at now and then
+    atomic_store_explicit(&r->cancelled, true, memory_order_relaxed);
     cond_wake_all(&r->wake);
     mutex_unlock(&r->mu);
     for (unsigned i = 0; i < r->thread_count; i++)

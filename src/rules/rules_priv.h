@@ -41,7 +41,8 @@ struct rules {
     struct rules_options o;
     struct eval_env env; // without what the configuration says
     struct rules_metrics metrics;
-    struct mutex mu; // guards what follows
+    atomic_bool cancelled; // running queries are to end
+    struct mutex mu;       // guards what follows
     struct cond wake, idle;
     VEC(struct rules_entry *) entries;
     VEC(struct rules_share *) shares;
