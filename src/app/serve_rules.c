@@ -63,7 +63,7 @@ static bool open_rules(struct server *s, struct err *e)
         .query_timeout_ms = flags_ms(&s->flags, "query.timeout"),
         .query_memory_bytes = UINT64_C(1) << 30,
     };
-    if (serve_feature_is_on(s, "concurrent-rule-eval"))
+    if (!s->as_prometheus || serve_has_feature(s, STR("concurrent-rule-eval")))
         rules.concurrent_rules = (unsigned)count_flag(s, "rules.max-concurrent-evals");
     return rules_start(&p->rules, &rules, e);
 }
