@@ -148,12 +148,26 @@ static void print_at(const struct printer *pr, enum promql_at at, int64_t at_ms)
         buf_lit(pr->b, " @ end()");
 }
 
+// Two operands that would read back as an operation of the query, not of the offset.
+static bool is_open_operation(const struct promql_duration *d)
+{
+    bool two = false;
+
+    for (; d && !d->wrapped && d->kind >= DUR_ADD && d->kind <= DUR_POW; d = d->a)
+        two = true;
+    return two && !d->wrapped;
+}
+
 static void print_offset(const struct printer *pr, int64_t ms, const struct promql_duration *expr)
 {
+    bool open = is_open_operation(expr);
+
     if (ms == 0 && !expr)
         return;
-    buf_lit(pr->b, " offset ");
+    buf_str(pr->b, open ? STR(" offset (") : STR(" offset "));
     print_ms(pr, ms, expr);
+    if (open)
+        buf_char(pr->b, ')');
 }
 
 static void print_extended(const struct printer *pr, const struct promql_node *selector)

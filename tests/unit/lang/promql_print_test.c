@@ -23,6 +23,9 @@ static const struct {
     { "x[step()*2:min_of(1m,(5))]", "x[step() * 2:min_of(1m, (5))]" },
     { "x offset ((5m))", "x offset (5m)" },
     { "x offset -(5m + 1)", "x offset -(5m + 1)" },
+    { "x offset ---1+5", "x offset (-1 + 5)" }, // two signs: the sum is the offset's
+    { "x offset --min_of((1),2)+5", "x offset (--min_of((1), 2) + 5)" },
+    { "x offset (1)+5", "x offset (1) + 5" },
     { "0x1F + 1_000 + .5 + 1e3", "31 + 1000 + 0.5 + 1000" },
     { "1h30m + inf + NaN", "1h30m + +Inf + NaN" },
     { "a +on(x)group_left b", "a + on (x) group_left () b" },
