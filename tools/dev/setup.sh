@@ -8,7 +8,7 @@ PACKAGES_OPTIONAL="ccache libmimalloc-dev"
 PACKAGES_TEST="libcmocka-dev curl python3 mold clang-14 libclang-rt-14-dev libfuzzer-14-dev clang-format-14
   prometheus prometheus-alertmanager prometheus-node-exporter prometheus-blackbox-exporter prometheus-redis-exporter
   prometheus-postgres-exporter prometheus-nginx-exporter prometheus-elasticsearch-exporter prometheus-process-exporter
-  redis-server postgresql nginx-light prometheus-pushgateway python3-prometheus-client"
+  redis-server postgresql nginx-light prometheus-pushgateway python3-prometheus-client python3-venv"
 PACKAGES_UI="nodejs npm"
 PACKAGES_BROWSER="chromium" # drives the pages in ./test ui
 
