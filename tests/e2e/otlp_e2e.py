@@ -236,6 +236,24 @@ otlp:
     server.stop()
 
 
+def tenants(suite, binary):
+    server = start_vigie(suite, binary, config="", data="tenants", args=["--auth.multitenancy-enabled"])
+
+    def post(value, **headers):
+        h = {"Content-Type": "application/json"}
+        h.update({k.replace("_", "-"): v for k, v in headers.items()})
+        return server.call("POST", "/otlp/v1/metrics", json.dumps(request("t", value)).encode(), h)[0]
+
+    def read(tenant):
+        body = server.get("/api/v1/query", {"query": "t"}, headers={"X-Scope-OrgID": tenant})[2]
+        return [r["value"][1] for r in json.loads(body)["data"]["result"]]
+
+    suite.equal("tenants: one must be named", post(1), 401)
+    suite.equal("tenants: each takes its own", [post(1, X_Scope_OrgID="a"), post(2, X_Scope_OrgID="b")], [200, 200])
+    suite.equal("tenants: each has its own", [read("a"), read("b")], [["1"], ["2"]])
+    server.stop()
+
+
 # ---- SDKs ----
 
 def check_python(suite, server, what, job, rounds):
@@ -323,6 +341,7 @@ def main():
     tls(suite, a.vigie)
     by_hand(suite, server, ports)
     strategies(suite, a.vigie)
+    tenants(suite, a.vigie)
     python_sdk(suite, server, ports)
     if js_sdk(suite, ports):
         check_js(suite, server)
