@@ -22,11 +22,13 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/time.h"
+#include "net/url.h"
 
 // In the order of their start. The last one opens the main port, so that all is there when it does.
 static const struct serve_part *const parts[] = { &serve_intake_part,      &serve_otlp_part,
                                                   &serve_pushgateway_part, &serve_lines_part,
-                                                  &serve_rules_part,       &serve_prometheus_part };
+                                                  &serve_rules_part,       &serve_prometheus_part,
+                                                  &serve_export_part };
 
 /* ---- configuration ---- */
 
@@ -45,10 +47,16 @@ static const char bare_config[] = "global:\n"
                                   "  static_configs:\n"
                                   "  - targets: ['%.*s']\n";
 
-static bool local_page(void *ctx, struct str path, struct buf *out, struct err *e)
+static bool local_page(void *ctx, struct str url, int64_t timeout_ms, struct buf *out,
+                       struct err *e)
 {
     struct server *s = ctx;
+    OWNED(arena_fini) struct arena a = { 0 };
+    struct url u;
 
+    if (!url_parse(&a, url, &u, e))
+        return false;
+    struct str path = u.path;
     if (str_eq(path, STR("/node")))
         return export_node_write(s->node, out, e);
     if (str_eq(path, STR("/self")))
@@ -56,6 +64,8 @@ static bool local_page(void *ctx, struct str path, struct buf *out, struct err *
     for (size_t i = 0; i < ARRAY_LEN(parts); i++)
         if (parts[i]->page && str_eq_c(path, parts[i]->page_path))
             return parts[i]->page(s, out, e);
+    if (serve_export_has(path))
+        return serve_export_page(s, &u, timeout_ms, out, e);
     return err_set(e, ERR_NOT_FOUND, "there is no page %.*s inside this process", STRF(path));
 }
 

@@ -40,6 +40,7 @@ struct server {
     struct metric *reload_success, *reload_time, *ready_gauge;
     size_t opened; // parts whose open was called
     // Of the parts, each its own.
+    struct serve_export *export;
     struct serve_otlp *otlp;
     struct serve_prometheus *prometheus;
     struct serve_pushgateway *pushgateway;
@@ -75,6 +76,7 @@ struct serve_part {
     bool (*page)(struct server *s, struct buf *out, struct err *e);
 };
 extern const struct serve_part serve_intake_part; // first: others push through it
+extern const struct serve_part serve_export_part;
 extern const struct serve_part serve_otlp_part;
 extern const struct serve_part serve_prometheus_part;
 extern const struct serve_part serve_pushgateway_part;
@@ -83,6 +85,12 @@ extern const struct serve_part serve_rules_part;
 // For faces; NULL in an agent.
 struct rules *serve_rules_of(struct server *s);
 struct alert_sender *serve_alert_sender_of(struct server *s);
+
+// Exporters asked in place, without a port: scheme vigie, metrics_path /redis, /probe and so on.
+struct url;
+bool serve_export_has(struct str path);
+MUST_CHECK bool serve_export_page(struct server *s, const struct url *u, int64_t timeout_ms,
+                                  struct buf *out, struct err *e);
 
 /*
  * A HTTP port of a part. A default address that is busy is named in the log and its service left

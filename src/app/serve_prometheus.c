@@ -60,6 +60,9 @@ static bool host_has_feature(void *ctx, const char *name)
 static bool is_unknown_there(const char *name)
 {
     static const char *const names[] = { "auth.multitenancy-enabled",
+                                         "export.blackbox-config",
+                                         "export.probe-allow",
+                                         "export.postgres-config",
                                          "limits.file",
                                          "storage.wal-sync",
                                          "storage.cache-size",

@@ -32,18 +32,23 @@ static ssize_t read_body(nghttp2_session *s, int32_t id, uint8_t *room, size_t n
     return (ssize_t)n;
 }
 
-static int on_header(nghttp2_session *s, const nghttp2_frame *f, const uint8_t *name, size_t name_n,
-                     const uint8_t *value, size_t value_n, uint8_t flags, void *ctx)
+static struct str text_of(struct arena *a, nghttp2_rcbuf *b)
+{
+    nghttp2_vec v = nghttp2_rcbuf_get_buf(b);
+
+    return arena_str(a, str_of((const char *)v.base, v.len));
+}
+
+static int on_header(nghttp2_session *s, const nghttp2_frame *f, nghttp2_rcbuf *name,
+                     nghttp2_rcbuf *value, uint8_t flags, void *ctx)
 {
     struct running *r = ctx;
 
     (void)s, (void)f, (void)flags;
     r->c->began = true;
     if (r->got.n < HEADERS_MAX)
-        *vec_push_in(r->c->a, &r->got) = (struct http_header){
-            arena_str(r->c->a, str_of((const char *)name, name_n)),
-            arena_str(r->c->a, str_of((const char *)value, value_n))
-        };
+        *vec_push_in(r->c->a, &r->got) = (struct http_header){ text_of(r->c->a, name),
+                                                               text_of(r->c->a, value) };
     return 0;
 }
 
@@ -76,7 +81,7 @@ static nghttp2_session *make_session(struct running *r)
     nghttp2_session *s;
 
     nghttp2_session_callbacks_new(&cb);
-    nghttp2_session_callbacks_set_on_header_callback(cb, on_header);
+    nghttp2_session_callbacks_set_on_header_callback2(cb, on_header);
     nghttp2_session_callbacks_set_on_data_chunk_recv_callback(cb, on_data);
     nghttp2_session_callbacks_set_on_stream_close_callback(cb, on_close);
     int bad = nghttp2_session_client_new(&s, cb, r);

@@ -198,6 +198,8 @@ bool scraper_apply(struct scraper *s, struct prom_config *c, struct err *e)
 
 /* ---- life ---- */
 
+enum { WAITERS = 16 }; // slow pages inside the process that may be made at once
+
 bool scraper_start(struct scraper **out, const struct scraper_options *o, struct err *e)
 {
     OWNED(scraper_stop) struct scraper *s = xcalloc(1, sizeof *s);
@@ -215,6 +217,11 @@ bool scraper_start(struct scraper **out, const struct scraper_options *o, struct
             &s->workers,
             &(struct pool_options){ .name = "scrape", .threads = o->workers, .queue_max = 65536 },
             e) ||
+        (o->local &&
+         !pool_start(&s->waiters,
+                     &(struct pool_options){
+                         .name = "scrape-local", .threads = WAITERS, .queue_max = 65536 },
+                     e)) ||
         !thread_start(&s->timer, "scrape-timer", scrape_timer, s, e))
         return false;
     *out = TAKE(s);
@@ -234,6 +241,7 @@ void scraper_stop(struct scraper *s)
     http_client_stop(s->client); // calls under way end, their jobs go to the workers
     while (atomic_load_explicit(&s->running, memory_order_acquire)) // pairs with job_end()
         nanosleep(&(struct timespec){ 0, NS_MS }, NULL);
+    pool_stop(s->waiters);
     pool_stop(s->workers);
     mutex_lock(&s->mu);
     for (size_t i = 0; i < s->heap.n; i++)

@@ -22,10 +22,11 @@ struct scraper_options {
     bool zero_rows;        // created-timestamp-zero-ingestion: a zero where a counter started
     bool start_times;      // st-storage: samples are stored with their start times
     /*
-     * Pages made inside the process: for jobs with `scheme: vigie`, metrics_path names the page.
-     * Runs on a worker. NULL: there are none.
+     * Pages made inside the process: for jobs with `scheme: vigie`, metrics_path names the page;
+     * url is the target's, vigie://address/page?params. Runs on a thread that may wait for
+     * timeout_ms. NULL: there are none.
      */
-    bool (*local)(void *ctx, struct str path, struct buf *out, struct err *e);
+    bool (*local)(void *ctx, struct str url, int64_t timeout_ms, struct buf *out, struct err *e);
     void *local_ctx;
 };
 MUST_CHECK bool scraper_start(struct scraper **out, const struct scraper_options *o, struct err *e);

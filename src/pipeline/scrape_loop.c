@@ -190,8 +190,8 @@ static void local_run(void *ctx)
     if (!o->local)
         err_set(&job->failure, ERR_UNSUPPORTED, "there are no pages inside this process");
     else
-        (void)!o->local(o->local_ctx, job->t->pool->conf->metrics_path, &job->body, &job->failure);
-    job_run(job);
+        (void)!o->local(o->local_ctx, job->t->url, job->t->timeout_ms, &job->body, &job->failure);
+    hand_over(job);
 }
 
 static void call(struct scrape_job *job, const struct discover_http *h)
@@ -261,8 +261,8 @@ static void start_call(struct scrape_job *job)
         hand_over(job);
     else if (!on_worker)
         call(job, &p->http);
-    else if (!pool_submit(p->scraper->workers, job->t->is_local ? local_run : authorize_run, job,
-                          &e))
+    else if (!pool_submit(job->t->is_local ? p->scraper->waiters : p->scraper->workers,
+                          job->t->is_local ? local_run : authorize_run, job, &e))
         job_end(job);
 }
 

@@ -158,6 +158,7 @@ struct scraper {
     VEC(struct scrape_orphan) orphans; // under mu
     struct discover *discover;         // changed by scraper_apply only
     struct pool *workers;
+    struct pool *waiters; // make pages inside the process: probes and databases are waited for
     struct thread timer;
     atomic_uint running;
     struct mutex scratch_mu;

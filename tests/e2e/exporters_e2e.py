@@ -7,6 +7,7 @@ in the list of known differences of this file.
 """
 # SPDX-License-Identifier: Apache-2.0
 import http.server
+import json
 import os
 import re
 import shutil
@@ -683,6 +684,50 @@ def test_nginx(b):
     server.stop()
     text = get(ours[1], "/metrics")[1]
     s.check("nginx: a dead server is down", "nginx_up 0" in text, text[:300])
+
+
+# ---- inside the server, without a port ----
+
+NATIVE_YML = """
+global: { scrape_interval: 1s }
+scrape_configs:
+- job_name: redis
+  scheme: vigie
+  metrics_path: /redis
+  static_configs: [{ targets: ['127.0.0.1:%(redis)d'] }]
+- job_name: probes
+  scheme: vigie
+  metrics_path: /probe
+  params: { module: [http_2xx] }
+  static_configs: [{ targets: ['127.0.0.1:%(http)d', '127.0.0.1:%(closed)d'] }]
+  relabel_configs:
+  - { source_labels: [__address__], target_label: __param_target }
+  - { source_labels: [__param_target], target_label: instance }
+"""
+
+
+def test_native(b):
+    s = b.s
+    if not shutil.which("redis-server"):
+        s.skip("redis-server is not installed")
+        return
+    redis, port, closed = free_port(), free_port(), free_port()
+    os.makedirs(s.path("native-redis"), exist_ok=True)
+    Proc(s, "redis-native", ["redis-server", "--port", str(redis), "--bind", "127.0.0.1", "--dir",
+                             s.path("native-redis"), "--save", ""])
+    h = serve_http()
+    conf = s.write("native.yml", NATIVE_YML % {"redis": redis, "http": h, "closed": closed})
+    b.start("vigie-native", [b.vigie, "--config.file", conf, "--web.listen-address=127.0.0.1:%d" % port,
+                             "--storage.tsdb.path", s.path("native-data")], port, "/-/ready")
+
+    def value(query):
+        r = json.loads(get(port, "/api/v1/query?query=" + urllib.parse.quote(query))[1])
+        return {x["metric"].get("instance"): x["value"][1] for x in r["data"]["result"]}
+
+    s.eventually("native: redis is asked in place", lambda: value("redis_up") == {"127.0.0.1:%d" % redis: "1"}, 20)
+    s.eventually("native: targets are probed in place",
+                 lambda: value("probe_success") == {"127.0.0.1:%d" % h: "1", "127.0.0.1:%d" % closed: "0"}, 20)
+    s.check("native: all targets are up", set(value("up").values()) == {"1"}, lambda: value("up"))
 
 
 def main():
