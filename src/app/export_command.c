@@ -35,8 +35,8 @@ static const struct flag common[] = {
 };
 
 static const struct export_kind *const kinds[] = {
-    &export_kind_node,     &export_kind_blackbox, &export_kind_redis,
-    &export_kind_postgres, &export_kind_nginx,
+    &export_kind_node,  &export_kind_blackbox, &export_kind_redis,  &export_kind_postgres,
+    &export_kind_nginx, &export_kind_process,  &export_kind_cgroup,
 };
 
 const char *export_flag(const struct flags *f, const char *name)

@@ -686,6 +686,33 @@ def test_nginx(b):
     s.check("nginx: a dead server is down", "nginx_up 0" in text, text[:300])
 
 
+# ---- process, cgroup ----
+
+def test_process(b):
+    ours, theirs = b.both("process", "prometheus-process-exporter",
+                          lambda p: ["-web.listen-address=127.0.0.1:%d" % p, "-procnames=bash,python3"],
+                          lambda p: ["-web.listen-address", "127.0.0.1:%d" % p, "-procnames", "bash,python3"])
+    b.compare("process", ours, theirs, known=PROCESS_KNOWN, values=("namedprocess_namegroup_num_procs",))
+
+
+# Per thread, and of the exporter itself.
+PROCESS_KNOWN = {"namedprocess_namegroup_thread_" + n for n in (
+    "context_switches_total", "count", "cpu_seconds_total", "io_bytes_total", "major_page_faults_total",
+    "minor_page_faults_total")} | {"namedprocess_namegroup_threads_wchan"} | {
+        "namedprocess_scrape_errors", "namedprocess_scrape_partial_errors", "namedprocess_scrape_procread_errors"}
+
+
+def test_cgroup(b):
+    if not os.path.isdir("/sys/fs/cgroup/memory") and not os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
+        b.s.skip("there are no control groups here")
+        return
+    port = free_port()
+    b.start("vigie-cgroup", [b.vigie, "export", "cgroup", "--web.listen-address=127.0.0.1:%d" % port], port, "/")
+    got = parse(get(port, "/metrics")[1])
+    b.s.check("cgroup: groups and machine", {"container_last_seen", "machine_cpu_cores", "machine_memory_bytes"} <= set(got), sorted(got))
+    b.s.check("cgroup: the root group is there", any(dict(k).get("id") == "/" for k in got["container_last_seen"]["values"]))
+
+
 # ---- inside the server, without a port ----
 
 NATIVE_YML = """
