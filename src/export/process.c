@@ -240,6 +240,9 @@ static void read_names(struct seen *s, struct str pid, struct facts *f)
 
 static uint32_t find_group(struct seen *s, struct str pid, struct facts *f)
 {
+    for (size_t i = 0; i < s->x->tracked.n; i++) // stays where it was first, also as an orphan
+        if (s->x->tracked.v[i].pid == f->pid && s->x->tracked.v[i].start == f->start)
+            return s->x->tracked.v[i].group;
     read_names(s, pid, f);
     for (size_t i = 0; i < s->x->rules.n; i++)
         if (rule_matches(&s->x->rules.v[i], f))
