@@ -190,12 +190,24 @@ bool aliases_find(struct aliases *a, struct hash128 key, uint32_t *slot, uint32_
     return x->generation != 0;
 }
 
-// Entries keep no index half of their key, so growing starts empty: they come back as they are used.
+enum { PLACES = 1 << 18 };
+
+// Beyond PLACES entries are forgotten when the table grows: they come back as they are used.
 static void grow(struct alias_stripe *s)
 {
-    size_t cap = table_of(s) ? 4 * (mask_of(s) + 1) : 64;
+    const struct alias_entry *old = table_of(s);
+    size_t had = old ? mask_of(s) + 1 : 0, cap = old ? 4 * had : 64, n = 0;
+    struct alias_entry *v = xcalloc(cap, sizeof *v);
 
-    set_table(s, xcalloc(cap, sizeof(struct alias_entry)), cap - 1);
+    for (size_t i = 0; cap <= PLACES && i < had; i++) {
+        if (!old[i].generation)
+            continue;
+        struct hash128 key = { (uint64_t)old[i].place * ALIAS_STRIPES, old[i].check };
+        *probe(v, cap - 1, key) = old[i];
+        n++;
+    }
+    set_table(s, v, cap - 1);
+    s->n = n;
 }
 
 void aliases_put(struct aliases *a, struct hash128 key, uint32_t slot, uint32_t generation)
@@ -208,7 +220,10 @@ void aliases_put(struct aliases *a, struct hash128 key, uint32_t slot, uint32_t 
         grow(s);
     x = probe(table_of(s), mask_of(s), key);
     s->n += !x->generation;
-    *x = (struct alias_entry){ key.hi, slot, generation };
+    *x = (struct alias_entry){ .check = key.hi,
+                               .slot = slot,
+                               .generation = generation & SLOT_GENERATIONS,
+                               .place = key.lo / ALIAS_STRIPES & (PLACES - 1) };
 }
 
 void aliases_drop_stripe(struct aliases *a, unsigned stripe)

@@ -70,8 +70,11 @@ size_t slots_bytes(const struct slots *s);
 
 struct alias_entry {
     uint64_t check; // the half of the key that is not the index
-    uint32_t slot, generation;
+    uint32_t slot;
+    uint32_t generation : 14;
+    uint32_t place : 18; // of the other half: enough to find the entry's place in a larger table
 };
+static_assert(sizeof(struct alias_entry) == 16, "one per active series and sender");
 struct alias_stripe {
     struct mutex mu;
     struct alias_entry *_Atomic v; // open addressing; generation 0: free
