@@ -40,6 +40,7 @@ static void raise_file_limit(void)
 int main(int argc, char **argv)
 {
     const char *name = argc ? base_name(argv[0]) : "vigie";
+    char agent[] = "--agent"; // what the command of that name is short for
 
     raise_file_limit();
     if (strcmp(name, "prometheus") == 0)
@@ -56,6 +57,10 @@ int main(int argc, char **argv)
         return export_command(argc - 2, argv + 2);
     if (argc > 1 && strcmp(argv[1], "pushgateway") == 0)
         return pushgateway_command(argc - 1, argv + 1);
+    if (argc > 1 && strcmp(argv[1], "agent") == 0) {
+        argv[1] = agent;
+        return serve_main(argc, argv, false);
+    }
     if (argc > 1 && argv[1][0] != '-')
         return tools_main(argc, argv);
     return serve_main(argc, argv, false);

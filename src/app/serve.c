@@ -25,10 +25,10 @@
 #include "net/url.h"
 
 // In the order of their start. The last one opens the main port, so that all is there when it does.
-static const struct serve_part *const parts[] = { &serve_intake_part,      &serve_otlp_part,
-                                                  &serve_pushgateway_part, &serve_lines_part,
-                                                  &serve_rules_part,       &serve_prometheus_part,
-                                                  &serve_export_part };
+static const struct serve_part *const parts[] = { &serve_remote_write_part, &serve_intake_part,
+                                                  &serve_otlp_part,         &serve_pushgateway_part,
+                                                  &serve_lines_part,        &serve_rules_part,
+                                                  &serve_prometheus_part,   &serve_export_part };
 
 /* ---- configuration ---- */
 
@@ -109,8 +109,6 @@ static void warn_unsupported(const struct prom_config *c)
             log_warn("config", "this service discovery is not yet supported: it finds no targets",
                      KV_STR("job", job->job_name), KV("key", job->sd.other[k].key));
     }
-    if (c->doc.remote_write.n)
-        log_warn("config", "remote_write is not sent yet");
 }
 
 static bool load_config(struct server *s, struct prom_config **out, struct err *e)
@@ -246,8 +244,11 @@ static bool open_store(struct server *s, const struct prom_config *c, struct err
         .cache_bytes = flags_size(&s->flags, "storage.cache-size"),
         .exemplars_max = (uint64_t)MAX(c->doc.storage.exemplars->max_exemplars, INT64_C(0)),
         .sync_always = str_eq(flags_text(&s->flags, "storage.wal-sync"), STR("always")),
+        .drop_passed = flags_bool(&s->flags, "agent"),
     };
 
+    if (o.drop_passed) // no more than what is to be sent; the bound of the cursors is the same
+        o.retention_ms = flags_ms(&s->flags, "storage.agent.retention.max-time");
     return metrics_open(&s->metrics, &o, e) &&
            metrics_tenant(s->metrics, STR("anonymous"), &s->tenant, e);
 }

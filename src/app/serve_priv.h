@@ -43,6 +43,7 @@ struct server {
     struct serve_export *export;
     struct serve_otlp *otlp;
     struct serve_prometheus *prometheus;
+    struct remote_write *remote_write;
     struct serve_pushgateway *pushgateway;
     struct serve_lines *lines;
     struct serve_rules *rules; // NULL: an agent
@@ -75,6 +76,7 @@ struct serve_part {
     const char *page_path;
     bool (*page)(struct server *s, struct buf *out, struct err *e);
 };
+extern const struct serve_part serve_remote_write_part; // before all that stores: it ends last
 extern const struct serve_part serve_intake_part; // first: others push through it
 extern const struct serve_part serve_export_part;
 extern const struct serve_part serve_otlp_part;

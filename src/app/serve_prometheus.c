@@ -66,6 +66,8 @@ static bool is_unknown_there(const char *name)
                                          "limits.file",
                                          "storage.wal-sync",
                                          "storage.cache-size",
+                                         "storage.feed.max-bytes",
+                                         "storage.feed.max-age",
                                          "alertmanager.timeout",
                                          "storage.tsdb.retention",
                                          "otlp.grpc-listen-address",

@@ -442,3 +442,16 @@ struct hash128 prom_config_scrape_key(const struct conf_scrape *s)
     buf_conf_secrets(&b, &conf_scrape_type, s);
     return (struct hash128){ hash_keyed(buf_view(&b)), hash_seeded(buf_view(&b), 1) };
 }
+
+struct hash128 prom_config_remote_write_key(const struct prom_config *c,
+                                            const struct conf_remote_write *w)
+{
+    OWNED(buf_fini) struct buf b = { 0 };
+    const struct conf_map *external = &c->doc.global.external_labels;
+
+    conf_print(&b, &remote_write_type, w, 0);
+    buf_conf_secrets(&b, &remote_write_type, w);
+    for (size_t i = 0; i < external->n; i++)
+        buf_printf(&b, "%.*s=%.*s\n", STRF(external->v[i].key), STRF(external->v[i].value));
+    return (struct hash128){ hash_keyed(buf_view(&b)), hash_seeded(buf_view(&b), 1) };
+}

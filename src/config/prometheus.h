@@ -249,6 +249,9 @@ void prom_config_print_with(struct buf *b, const struct prom_config *c,
 void prom_config_print_scrape(struct buf *b, const struct conf_scrape *s);
 // A hash of all settings of a job with the secrets that printing hides. Of this process only.
 struct hash128 prom_config_scrape_key(const struct conf_scrape *s);
+// The same of an entry of remote_write, with the external labels; hi is the same in every process.
+struct hash128 prom_config_remote_write_key(const struct prom_config *c,
+                                            const struct conf_remote_write *w);
 
 // Target groups of a file of file_sd or a body of http_sd (JSON is YAML).
 MUST_CHECK bool conf_target_groups_parse(struct arena *a, struct str text, struct conf_list *out,
