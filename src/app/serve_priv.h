@@ -77,7 +77,7 @@ struct serve_part {
     bool (*page)(struct server *s, struct buf *out, struct err *e);
 };
 extern const struct serve_part serve_remote_write_part; // before all that stores: it ends last
-extern const struct serve_part serve_intake_part; // first: others push through it
+extern const struct serve_part serve_intake_part;       // first: others push through it
 extern const struct serve_part serve_export_part;
 extern const struct serve_part serve_otlp_part;
 extern const struct serve_part serve_prometheus_part;

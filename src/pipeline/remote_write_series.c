@@ -93,7 +93,7 @@ static struct rw_series *series_of_symbols(struct rw_table *t, struct labels ls)
     return s;
 }
 
-static uint32_t make_series(struct rw_table *t, const struct feed_labels *l)
+static struct rw_series *make_series(struct rw_table *t, const struct feed_labels *l)
 {
     OWNED(labels_builder_fini) struct labels_builder b = { 0 };
     OWNED(arena_fini) struct arena a = { 0 };
@@ -107,7 +107,7 @@ static uint32_t make_series(struct rw_table *t, const struct feed_labels *l)
     s->label_count = (uint32_t)ls.n;
     *vec_push(&t->v) = s;
     map_add(&t->by_fingerprint, l->fingerprint.lo, (uint32_t)t->v.n - 1);
-    return (uint32_t)t->v.n - 1;
+    return s;
 }
 
 /* ---- finding ---- */
@@ -147,7 +147,7 @@ static bool fetch(struct rw_table *t, struct feed *f, const uint64_t *key, size_
             continue;
         s = rw_table_series(t, l[i].fingerprint);
         if (!s)
-            s = t->v.v[make_series(t, &l[i])];
+            s = make_series(t, &l[i]);
         map_add(&t->by_key, hash_u64(key[i]), (uint32_t)t->key.n);
         *vec_push(&t->key) = key[i];
         *vec_push(&t->of) = s;
