@@ -185,7 +185,8 @@ static void consumer_restart(struct consumer *c, bool killed)
     c->may_repeat |= killed && !c->is_synced;
     for (size_t i = c->got.n; !c->may_repeat && i-- > acked;)
         c->next[c->got.v[i].series]--;
-    memcpy(c->done, c->next, sizeof c->done);
+    for (unsigned i = 0; i < SERIES_MAX; i++)
+        c->done[i] = MAX(c->done[i], c->next[i]);
     for (size_t i = acked; !c->may_repeat && i-- > from;)
         c->next[c->got.v[i].series]--;
     fx_reopen(c->f);
