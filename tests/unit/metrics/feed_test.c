@@ -182,7 +182,8 @@ static void consumer_restart(struct consumer *c, bool killed)
     }
     from = c->saved - c->base;
     acked = c->acked - c->base;
-    c->may_repeat |= killed && !c->is_synced;
+    // A tail of which the end was acknowledged and not saved comes again, if it became a part.
+    c->may_repeat |= killed && (!c->is_synced || c->acked != c->saved);
     for (size_t i = c->got.n; !c->may_repeat && i-- > acked;)
         c->next[c->got.v[i].series]--;
     for (unsigned i = 0; i < SERIES_MAX; i++)
