@@ -191,6 +191,23 @@ static void *run_saver(void *ctx)
     return NULL;
 }
 
+// A file of prometheus/pushgateway is kept under another name, too: that program cannot read ours.
+static bool take_over(struct pushgateway *g, struct arena *a, struct str content)
+{
+    const char *kept = arena_printf(a, "%s.gob", g->o.persistence_path).p;
+    struct err e = { 0 };
+
+    if (str_starts(content, MAGIC) || !push_gob_read(g, content, &e)) {
+        push_store_wipe(g); // half of a file is none
+        return false;
+    }
+    if (!file_rename(g->o.persistence_path, kept, &e))
+        kept = "nothing";
+    log_info("pushgateway", "the file of prometheus/pushgateway was read",
+             KV("path", g->o.persistence_path), KV("kept_as", kept));
+    return true;
+}
+
 // A file that cannot be read is kept under another name, so that the next save does not end it.
 static void put_aside(struct pushgateway *g, const struct err *why)
 {
@@ -207,6 +224,7 @@ static void put_aside(struct pushgateway *g, const struct err *why)
 bool push_file_start(struct pushgateway *g, struct err *e)
 {
     OWNED(arena_fini) struct arena a = { 0 };
+    bool foreign = false;
     struct str content;
 
     if (!g->o.persistence_path)
@@ -216,10 +234,13 @@ bool push_file_start(struct pushgateway *g, struct err *e)
 
         if (!file_read(&a, g->o.persistence_path, FILE_MAX, &content, &why))
             return *e = why, false;
-        if (!push_file_read(g, content, &why))
-            put_aside(g, &why);
+        if (!push_file_read(g, content, &why)) {
+            foreign = take_over(g, &a, content);
+            if (!foreign)
+                put_aside(g, &why);
+        }
     }
-    g->dirty = false;
+    g->dirty = foreign;
     g->saved_mono_ns = clock_mono_ns(clock_real());
     return thread_start(&g->saver, "pushgw-save", run_saver, g, e);
 }

@@ -131,6 +131,8 @@ MUST_CHECK bool push_file_read(struct pushgateway *g, struct str content, struct
 // Visits the groups, each with its families in order of name.
 typedef void (*push_group_fn)(void *ctx, struct push_family *const *v, size_t n);
 void push_groups_each(struct pushgateway *g, push_group_fn visit, void *ctx);
+// The same of prometheus/pushgateway's file. ERR_CORRUPT.
+MUST_CHECK bool push_gob_read(struct pushgateway *g, struct str content, struct err *e);
 
 // Counts a request; status 0: 200.
 void push_count(struct pushgateway *g, struct http_exchange *x, const char *handler, int status);

@@ -269,6 +269,27 @@ def persistence(suite, vigie):
     suite.eventually("quit ends the process", lambda: not g.is_running())
 
 
+def takeover(suite, vigie):
+    """The file that Debian's Pushgateway left is read, once, and kept."""
+    if not shutil.which("prometheus-pushgateway"):
+        return
+    args = ["--persistence.file=%s" % suite.path("taken.data")]
+    theirs = start_gateway(suite, "prometheus-pushgateway", args, "debian")
+    for i in range(300):
+        theirs.call("PUT", "/metrics/job/many/n/%d" % i, b"m %d\n" % i)
+    theirs.call("PUT", "/metrics/job/h/a@base64/L3g", HISTOGRAM.encode())
+    before = theirs.get("/metrics")[2].decode(), theirs.get("/api/v1/metrics")[2]
+    theirs.stop()
+    for run in ("first", "second"):
+        ours = start_gateway(suite, vigie, args)
+        suite.equal("%s start: the page is that of before" % run, normal_page(ours.get("/metrics")[2].decode()),
+                    normal_page(before[0]))
+        suite.equal("%s start: groups are those of before" % run, normal_json(ours.get("/api/v1/metrics")[2]),
+                    normal_json(before[1]))
+        ours.stop()
+    suite.check("the file is kept", os.path.exists(suite.path("taken.data.gob")))
+
+
 def flags(suite, vigie):
     g = start_gateway(suite, vigie, ["--push.disable-consistency-check",
                                      "--web.telemetry-path=/page", "--push.enable-utf8-names"])
@@ -323,6 +344,7 @@ def main():
         clients(suite, g)
         g.stop()
         persistence(suite, a.vigie)
+        takeover(suite, a.vigie)
         flags(suite, a.vigie)
         bare(suite, a.vigie)
     except Exception:

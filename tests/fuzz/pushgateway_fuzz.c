@@ -18,7 +18,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     buf_lit(&file, "vigiepg1");
     buf_bytes(&file, p, n);
     buf_le32(&file, crc32c(0, file.p, file.n));
-    (void)!push_file_read(g, buf_view(&file), &e); // survival is all
+    (void)!push_file_read(g, buf_view(&file), &e);                   // survival is all
+    (void)!push_gob_read(g, (struct str){ (const char *)p, n }, &e); // the same
     OWNED(push_batch_put) struct push_batch *b = push_batch_new();
     struct page text;
     if (push_path(g, STR("/job/fuzz"), b, &e) &&
