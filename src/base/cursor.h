@@ -12,7 +12,9 @@ struct cursor {
 
 static inline struct cursor cursor_of(struct str s)
 {
-    return (struct cursor){ s.p, s.p + s.n, { 1, 1, 0 } };
+    const char *p = s.p ? s.p : ""; // NULL + 0 is undefined
+
+    return (struct cursor){ p, p + s.n, { 1, 1, 0 } };
 }
 
 static inline bool cursor_done(const struct cursor *c)
