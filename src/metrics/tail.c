@@ -5,6 +5,7 @@
 #include "metrics/tail.h"
 
 #include "base/bytes.h"
+#include "base/hot.h"
 #include "base/mem.h"
 #include "base/sort.h"
 #include "metrics/hist_blob.h"
@@ -279,34 +280,97 @@ static const uint16_t *chunk_order(struct tail_chunk *c)
     return none;
 }
 
-struct chunk_rows { // the first n rows of a chunk whose row 0 is `base` of the tail
-    const struct tail_chunk *c;
-    uint32_t base, n;
+enum { FILTER_ROWS = 64 }; // looked at together
+
+struct wanted {
+    const uint64_t *bits; // NULL: all ids
+    uint32_t id_end;      // no bit is set from here on, but there is one
+    uint32_t low, high;   // of the ids wanted; low > high: none
 };
 
-// The wanted, visible rows among them.
-static struct tail_reader_chunk pick_rows(struct chunk_rows in, const struct visible *vis,
-                                          const uint64_t *want, uint32_t id_end, struct arena *a)
+static struct wanted wanted_of(const uint64_t *bits, uint32_t id_end)
 {
-    const struct tail_chunk *c = in.c;
-    uint32_t base = in.base, n = in.n;
+    struct wanted w = { bits, id_end, 0, UINT32_MAX };
+    uint32_t words = id_end / 64 + 1, first = 0;
 
-    struct tail_reader_chunk out = { .chunk = c };
-    uint16_t *rows = arena_raw(a, n * sizeof *rows), *scratch;
-    size_t hidden = 0;
+    if (!bits)
+        return w;
+    while (first < words && !bits[first])
+        first++;
+    if (first == words)
+        return (struct wanted){ bits, id_end, 1, 0 };
+    while (!bits[words - 1])
+        words--;
+    w.low = first * 64 + (uint32_t)__builtin_ctzll(bits[first]);
+    w.high = words * 64 - 1 - (uint32_t)__builtin_clzll(bits[words - 1]);
+    return w;
+}
 
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t id = TAIL_ID(c->id[i]);
+HOT_CLONES
+static bool any_between(const uint32_t *id, uint32_t low, uint32_t high)
+{
+    uint32_t any = 0, span = high - low;
 
-        while (hidden < vis->n && vis->v[hidden].to <= base + i)
-            hidden++;
-        if (hidden < vis->n && vis->v[hidden].from <= base + i)
-            continue;
-        if (want && (id >= id_end || !(want[id / 64] >> id % 64 & 1)))
-            continue;
-        rows[out.n++] = (uint16_t)i;
+    for (size_t i = 0; i < FILTER_ROWS; i++) {
+        uint32_t above = TAIL_ID(id[i]) - low;
+
+        any |= MIN(above, span) == above;
     }
-    scratch = arena_raw(a, out.n * sizeof *rows);
+    return any;
+}
+
+// Notes the rows [from, to) that are wanted; without branches, as about each row is a surprise.
+static size_t pick_some(const uint32_t *id, uint32_t from, uint32_t to, const struct wanted *w,
+                        uint16_t *rows)
+{
+    size_t n = 0;
+
+    for (uint32_t i = from; i < to; i++) {
+        uint32_t x = MIN(TAIL_ID(id[i]), w->id_end);
+
+        rows[n] = (uint16_t)i;
+        n += w->bits[x / 64] >> x % 64 & 1;
+    }
+    return n;
+}
+
+static size_t pick_stretch(const uint32_t *id, uint32_t from, uint32_t to, const struct wanted *w,
+                           uint16_t *rows)
+{
+    size_t n = 0;
+
+    if (!w->bits) {
+        for (uint32_t i = from; i < to; i++)
+            rows[n++] = (uint16_t)i;
+        return n;
+    }
+    for (; from + FILTER_ROWS <= to; from += FILTER_ROWS)
+        if (any_between(id + from, w->low, w->high))
+            n += pick_some(id, from, from + FILTER_ROWS, w, rows + n);
+    return n + pick_some(id, from, to, w, rows + n);
+}
+
+// The wanted, visible rows among the first n of a chunk whose row 0 is `base` of the tail.
+static struct tail_reader_chunk pick_rows(const struct tail_chunk *c, uint32_t base, uint32_t n,
+                                          const struct visible *vis, const struct wanted *w,
+                                          struct arena *a)
+{
+    struct tail_reader_chunk out = { .chunk = c };
+    uint16_t *rows = arena_raw(a, (n + 1) * sizeof *rows), *scratch;
+    uint32_t at = 0;
+
+    if (w->low > w->high)
+        return out;
+    for (size_t i = 0; i < vis->n && at < n; i++) {
+        uint32_t from = MAX(vis->v[i].from, base) - base, to = MAX(vis->v[i].to, base) - base;
+
+        if (from > at)
+            out.n += (uint32_t)pick_stretch(c->id, at, MIN(from, n), w, rows + out.n);
+        at = MAX(at, to);
+    }
+    if (at < n)
+        out.n += (uint32_t)pick_stretch(c->id, at, n, w, rows + out.n);
+    scratch = arena_raw(a, (out.n + 1) * sizeof *rows);
     sort_rows(c->id, rows, out.n, scratch);
     out.order = rows;
     return out;
@@ -316,6 +380,7 @@ void tail_reader_init(struct tail_reader *r, struct tail *t, const struct batch_
                       const uint64_t *want, uint32_t id_end, struct arena *a)
 {
     struct visible vis = view_rows(t, view, a);
+    struct wanted w = wanted_of(want, id_end);
     size_t chunks = (vis.rows + TAIL_CHUNK_ROWS - 1) / TAIL_CHUNK_ROWS;
 
     r->tail = t;
@@ -329,7 +394,7 @@ void tail_reader_init(struct tail_reader *r, struct tail *t, const struct batch_
         if (n == TAIL_CHUNK_ROWS && !is_hidden_in(&vis, base, base + n))
             r->v[i] = (struct tail_reader_chunk){ c, chunk_order(c), n, 0 };
         else
-            r->v[i] = pick_rows((struct chunk_rows){ c, base, n }, &vis, want, id_end, a);
+            r->v[i] = pick_rows(c, base, n, &vis, &w, a);
     }
 }
 

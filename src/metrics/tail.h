@@ -170,7 +170,8 @@ struct tail_reader {
     size_t n;
 };
 /*
- * Prepares reading. want: a bit per id below id_end; NULL: all ids. Memory is taken from the arena.
+ * Prepares reading. want: a bit per id below id_end and a clear one behind; NULL: all ids. Memory
+ * is taken from the arena.
  */
 void tail_reader_init(struct tail_reader *r, struct tail *t, const struct batch_view *view,
                       const uint64_t *want, uint32_t id_end, struct arena *a);

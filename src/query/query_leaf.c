@@ -10,25 +10,6 @@
 
 /* ---- scans ---- */
 
-// Runs of QUERY_RUN series, in storage order: the seam for scanning on several threads.
-static bool leaf_visit(struct query *q, const struct series_set *set, struct scan_query *s,
-                       scan_fn visit, void *ctx, struct err *e)
-{
-    uint32_t pick[QUERY_RUN];
-
-    for (size_t at = 0; at < set->n; at += QUERY_RUN) {
-        size_t n = MIN(set->n - at, (size_t)QUERY_RUN);
-
-        for (size_t i = 0; i < n; i++)
-            pick[i] = (uint32_t)(at + i);
-        s->pick = pick;
-        s->pick_count = n;
-        if (!q->view->ops->scan(q->view, set, s, q->budget, visit, ctx, e))
-            return false;
-    }
-    return true;
-}
-
 static struct flow_series leaf_series(const struct series_entry *s)
 {
     return (struct flow_series){ .labels = s->labels, .stable = true };
@@ -137,7 +118,7 @@ bool leaf_scan(struct query *q, const struct promql_node *selector, struct leaf_
         return false;
     if (span.op)
         span.op->set = &set;
-    bool ok = leaf_visit(q, &set, &s, split_visit, &k, e);
+    bool ok = q->view->ops->scan(q->view, &set, &s, q->budget, split_visit, &k, e);
     if (span.op)
         span.op->set = NULL;
     return ok;
@@ -366,7 +347,7 @@ static bool leaf_run(struct op *op, struct query *q, struct flow to, struct err 
     if (!query_select(q, op->node, s.min_ms, s.max_ms, &o->set, e))
         return false;
     op->set = &o->set;
-    return leaf_visit(q, &o->set, &s, leaf_push, o, e);
+    return q->view->ops->scan(q->view, &o->set, &s, q->budget, leaf_push, o, e);
 }
 
 /* ---- smoothed instant selectors: between the neighbours of the step ---- */

@@ -11,8 +11,7 @@
  *   3. equal labels may be pushed twice only by an operator that says `repeats`, and then never
  *      with values at the same step;
  *   4. no operator keeps all its input unless its result needs it.
- * Leaves scan in runs of QUERY_RUN series; a run is the unit that may later go to a thread of
- * its own, as nothing but the push order connects two runs.
+ * Leaves scan all their series in one call, in storage order.
  */
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
@@ -24,7 +23,6 @@
 #include "query/column.h"
 #include "query/query.h"
 
-enum { QUERY_RUN = 512 };
 #define QUERY_TIME_MAX (INT64_C(1) << 53) // ms; beyond, sums of times could overflow
 
 /* ---- time ---- */
