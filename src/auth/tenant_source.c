@@ -210,38 +210,38 @@ static void add_strs(struct arena *a, struct strs *all, const struct str *v, siz
         *vec_push_in(a, all) = v[i];
 }
 
-static bool part_strings(struct series_view *part, struct str name, const struct select_query *q,
-                         struct arena *a, struct budget *b, struct strs *all, struct err *e)
+static bool part_strings(struct series_view *part, const struct select_query *q, struct arena *a,
+                         struct budget *b, struct strs *all, struct err *e)
 {
     struct str *v;
     size_t n;
 
-    if (!part->ops->label_strings(part, name, q, a, b, &v, &n, e))
+    if (!part->ops->label_strings(part, q, a, b, &v, &n, e))
         return false;
     add_strs(a, all, v, n);
     return true;
 }
 
-static bool view_label_strings(struct series_view *base, struct str name,
-                               const struct select_query *q, struct arena *a, struct budget *b,
-                               struct str **out, size_t *out_n, struct err *e)
+static bool view_label_strings(struct series_view *base, const struct select_query *q,
+                               struct arena *a, struct budget *b, struct str **out, size_t *out_n,
+                               struct err *e)
 {
     struct view *v = (struct view *)base;
     const struct tenant_source_options *o = &v->source->o;
     bool chosen[TENANTS_OF_QUERY_MAX], merged = is_merged(v);
     struct select_query inner = forward(v, q, a, chosen);
-    struct str inner_name = merged && str_eq(name, TENANT_LABEL_ORIGINAL) ? TENANT_LABEL : name;
     struct strs all = { 0 };
 
+    inner.label = merged && str_eq(q->label, TENANT_LABEL_ORIGINAL) ? TENANT_LABEL : q->label;
     for (size_t i = 0; i < o->part_count; i++) {
         if (!chosen[i])
             continue;
-        if (merged && str_eq(name, TENANT_LABEL))
+        if (merged && str_eq(q->label, TENANT_LABEL))
             add_strs(a, &all, &o->parts[i].name, 1);
-        else if (v->part[i] && !part_strings(v->part[i], inner_name, &inner, a, b, &all, e))
+        else if (v->part[i] && !part_strings(v->part[i], &inner, a, b, &all, e))
             return false;
     }
-    if (merged && !name.n) {
+    if (merged && !q->label.n) {
         size_t had = all.n;
 
         for (size_t i = 0; i < had; i++)

@@ -237,14 +237,15 @@ static bool collect(struct search *s, struct str label, struct series_view *view
 
     for (size_t i = 0; i < MAX(s->selectors.n, (size_t)1); i++) {
         struct select_query q = { .min_ms = prom_time_storage_ms(s->start),
-                                  .max_ms = prom_time_storage_ms(s->end) };
+                                  .max_ms = prom_time_storage_ms(s->end),
+                                  .label = label };
         struct str *v;
         size_t n;
         if (s->selectors.n) {
             q.matchers = s->selectors.v[i].root->selector.matchers;
             q.matcher_count = s->selectors.v[i].root->selector.matcher_count;
         }
-        if (!view->ops->label_strings(view, label, &q, &s->x->arena, &s->budget, &v, &n, e))
+        if (!view->ops->label_strings(view, &q, &s->x->arena, &s->budget, &v, &n, e))
             return false;
         for (size_t k = 0; k < n; k++)
             *vec_push_in(&s->x->arena, &all) = v[k];

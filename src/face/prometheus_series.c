@@ -149,8 +149,8 @@ static bool collect_strings(struct ask *a, struct str name, str_vec *out, struct
         struct str *v;
         size_t count;
         q.limit = a->limit;
-        if (!a->view->ops->label_strings(a->view, name, &q, &a->x->arena, &a->budget, &v, &count,
-                                         e))
+        q.label = name;
+        if (!a->view->ops->label_strings(a->view, &q, &a->x->arena, &a->budget, &v, &count, e))
             return false;
         for (size_t k = 0; k < count; k++)
             *vec_push_in(&a->x->arena, out) = v[k];

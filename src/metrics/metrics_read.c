@@ -187,9 +187,8 @@ static bool view_select(struct series_view *v, const struct select_query *q, str
 
 /* ---- label names and values ---- */
 
-static bool view_label_strings(struct series_view *v, struct str name, const struct select_query *q,
-                               struct arena *a, struct budget *b, struct str **out, size_t *out_n,
-                               struct err *e)
+static bool view_label_strings(struct series_view *v, const struct select_query *q, struct arena *a,
+                               struct budget *b, struct str **out, size_t *out_n, struct err *e)
 {
     struct metrics_view *view = view_of(v);
     struct catalog_damage damage = { 0 };
@@ -200,7 +199,7 @@ static bool view_label_strings(struct series_view *v, struct str name, const str
         struct view_span *vs = &view->spans[i];
         struct catalog_values_query vq = {
             .select = { q->matchers, q->matcher_count, slices_of(vs->s, q->min_ms, q->max_ms) },
-            .name = name,
+            .name = q->label,
             .limit = q->limit,
         };
         struct catalog_strs got;
@@ -211,8 +210,8 @@ static bool view_label_strings(struct series_view *v, struct str name, const str
         // The whole span: without slices no posting need be read.
         if (q->min_ms <= vs->s->min_ms && q->max_ms >= vs->s->max_ms - 1)
             vq.select.slices = 0;
-        ok = name.n ? catalog_label_values(vs->catalog, &vq, &read, &got, e)
-                    : catalog_label_names(vs->catalog, &vq.select, q->limit, &read, &got, e);
+        ok = q->label.n ? catalog_label_values(vs->catalog, &vq, &read, &got, e)
+                        : catalog_label_names(vs->catalog, &vq.select, q->limit, &read, &got, e);
         if (!ok)
             return false;
         vec_reserve_in(a, &all, got.n);

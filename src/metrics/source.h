@@ -32,6 +32,7 @@ struct select_query {
     size_t matcher_count;
     int64_t min_ms, max_ms; // both inclusive; series without rows near it may be left out
     size_t limit;           // 0: none; for the series API
+    struct str label;       // label_strings: whose values; empty: the names of labels
 };
 
 struct scan_query {
@@ -60,11 +61,10 @@ struct series_view_ops {
                    struct budget *b, struct series_set *out, struct err *e);
     bool (*scan)(struct series_view *v, const struct series_set *set, const struct scan_query *q,
                  struct budget *b, scan_fn visit, void *ctx, struct err *e);
-    // Sorted names (name empty) or values of one label, of series that match (no matcher: all).
+    // Sorted names or values of one label (q->label), of series that match (no matcher: all).
     // limit 0: none; with it *out_n may be limit + 1, which tells that there are more.
-    bool (*label_strings)(struct series_view *v, struct str name, const struct select_query *q,
-                          struct arena *a, struct budget *b, struct str **out, size_t *out_n,
-                          struct err *e);
+    bool (*label_strings)(struct series_view *v, const struct select_query *q, struct arena *a,
+                          struct budget *b, struct str **out, size_t *out_n, struct err *e);
     bool (*exemplars)(struct series_view *v, const struct select_query *q, struct arena *a,
                       struct budget *b, struct series_exemplars **out, size_t *out_n,
                       struct err *e);

@@ -207,9 +207,9 @@ static bool memory_scan(struct series_view *v, const struct series_set *set,
     return true;
 }
 
-static bool memory_label_strings(struct series_view *v, struct str name,
-                                 const struct select_query *q, struct arena *a, struct budget *b,
-                                 struct str **out, size_t *out_n, struct err *e)
+static bool memory_label_strings(struct series_view *v, const struct select_query *q,
+                                 struct arena *a, struct budget *b, struct str **out, size_t *out_n,
+                                 struct err *e)
 {
     struct memory_source *m = of_view(v);
     VEC(struct str) found = { 0 };
@@ -220,8 +220,8 @@ static bool memory_label_strings(struct series_view *v, struct str name,
         if (!matchers_match(q->matchers, q->matcher_count, ls))
             continue;
         for (size_t k = 0; k < ls.n; k++)
-            if (!name.n || str_eq(ls.v[k].name, name))
-                *vec_push_in(a, &found) = name.n ? ls.v[k].value : ls.v[k].name;
+            if (!q->label.n || str_eq(ls.v[k].name, q->label))
+                *vec_push_in(a, &found) = q->label.n ? ls.v[k].value : ls.v[k].name;
     }
     *out = found.v;
     *out_n = sort_strs_unique(found.v, found.n);

@@ -247,14 +247,14 @@ static void run_label_values(struct series_source *source)
         OWNED(arena_fini) struct arena a = { 0 };
         struct series_view *v;
         struct budget b = { 0 };
-        struct select_query q = { &m, 1, T0, T0 + ROWS * STEP_MS, 0 };
+        struct select_query q = { &m, 1, T0, T0 + ROWS * STEP_MS, 0, STR("instance") };
         struct series_set set;
         struct str *values;
         struct err e;
         double cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
 
         check(source->open(source, q.min_ms, q.max_ms, &v, &e), &e);
-        check(v->ops->label_strings(v, STR("instance"), &q, &a, &b, &values, &best.series, &e), &e);
+        check(v->ops->label_strings(v, &q, &a, &b, &values, &best.series, &e), &e);
         best.cpu = fmin(best.cpu, seconds(CLOCK_PROCESS_CPUTIME_ID) - cpu);
         cpu = seconds(CLOCK_PROCESS_CPUTIME_ID);
         check(v->ops->select(v, &q, &a, &b, &set, &e), &e);

@@ -141,13 +141,14 @@ TEST(picked_positions_find_their_tenant)
 static struct str strings(struct fixture *f, const char *name)
 {
     struct matcher any = { MATCH_NE, LABEL_NAME, STR_NONE, NULL };
-    struct select_query q = { .matchers = &any, .matcher_count = 1, .max_ms = 10000 };
+    struct select_query q = {
+        .matchers = &any, .matcher_count = 1, .max_ms = 10000, .label = str_c(name)
+    };
     struct str *v;
     struct err e = { 0 };
     size_t n;
 
-    CHECK_OK(f->view->ops->label_strings(f->view, str_c(name), &q, &f->a, &f->budget, &v, &n, &e),
-             &e);
+    CHECK_OK(f->view->ops->label_strings(f->view, &q, &f->a, &f->budget, &v, &n, &e), &e);
     buf_reset(&f->text);
     for (size_t i = 0; i < n; i++)
         buf_printf(&f->text, "%.*s,", STRF(v[i]));

@@ -470,12 +470,12 @@ static size_t strings(struct fixture *f, const char *name, int64_t min_ms, int64
     OWNED(series_view_put) struct series_view *v = NULL;
     struct budget budget = { 0 };
     struct err e = { 0 };
-    struct select_query q = { NULL, 0, min_ms, max_ms, limit };
+    struct select_query q = { NULL, 0, min_ms, max_ms, limit, str_c(name) };
     struct series_source *source = metrics_source(f->t);
     size_t n;
 
     CHECK_OK(source->open(source, min_ms, max_ms, &v, &e), &e);
-    CHECK_OK(v->ops->label_strings(v, str_c(name), &q, a, &budget, out, &n, &e), &e);
+    CHECK_OK(v->ops->label_strings(v, &q, a, &budget, out, &n, &e), &e);
     for (size_t i = 0; i < n; i++)
         (*out)[i] = arena_str(a, (*out)[i]);
     return n;
