@@ -247,7 +247,11 @@ static void run_label_values(struct series_source *source)
         OWNED(arena_fini) struct arena a = { 0 };
         struct series_view *v;
         struct budget b = { 0 };
-        struct select_query q = { &m, 1, T0, T0 + ROWS * STEP_MS, 0, STR("instance") };
+        struct select_query q = { .matchers = &m,
+                                  .matcher_count = 1,
+                                  .min_ms = T0,
+                                  .max_ms = T0 + ROWS * STEP_MS,
+                                  .label = STR("instance") };
         struct series_set set;
         struct str *values;
         struct err e;

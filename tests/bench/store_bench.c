@@ -144,7 +144,9 @@ static void scan_all(struct bench *b, const char *what)
     struct budget budget = { 0 };
     struct err e = { 0 };
     struct matcher all = { MATCH_NE, LABEL_NAME, STR(""), NULL };
-    struct select_query q = { &all, 1, START_MS, START_MS + MS_DAY - 1, 0 };
+    struct select_query q = {
+        .matchers = &all, .matcher_count = 1, .min_ms = START_MS, .max_ms = START_MS + MS_DAY - 1
+    };
     struct scan_query scan = { .min_ms = START_MS, .max_ms = START_MS + MS_DAY - 1 };
     struct series_source *source = metrics_source(b->t);
     struct series_view *v;

@@ -194,7 +194,9 @@ static inline uint64_t fx_compare_range(struct fixture *f, int64_t min_ms, int64
     struct budget budget = { 0 };
     struct err e = { 0 };
     struct matcher all = { MATCH_NE, LABEL_NAME, STR(""), NULL };
-    struct select_query q = { &all, 1, min_ms, max_ms, 0 };
+    struct select_query q = {
+        .matchers = &all, .matcher_count = 1, .min_ms = min_ms, .max_ms = max_ms
+    };
     struct scan_query scan = { .min_ms = min_ms, .max_ms = max_ms };
     struct series_set set = { 0 };
     struct fx_read *r = xcalloc(1, sizeof *r);
@@ -268,7 +270,9 @@ static inline uint64_t fx_read_what_is_left(struct fixture *f, struct arena *kee
     struct budget budget = { 0 };
     struct err e = { 0 };
     struct matcher all = { MATCH_NE, LABEL_NAME, STR(""), NULL };
-    struct select_query q = { &all, 1, T0, T0 + 3 * (int64_t)MS_DAY, 0 };
+    struct select_query q = {
+        .matchers = &all, .matcher_count = 1, .min_ms = T0, .max_ms = T0 + 3 * (int64_t)MS_DAY
+    };
     struct scan_query scan = { .min_ms = q.min_ms, .max_ms = q.max_ms };
     struct series_set set = { 0 };
     struct fx_read *r = arena_new(&a, struct fx_read);

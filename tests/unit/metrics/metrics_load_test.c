@@ -34,7 +34,9 @@ static uint64_t rows_between(struct metrics_tenant *t, int64_t min_ms, int64_t m
     struct budget budget = { 0 };
     struct err e = { 0 };
     struct matcher all = { MATCH_NE, LABEL_NAME, STR(""), NULL };
-    struct select_query q = { &all, 1, min_ms, max_ms, 0 };
+    struct select_query q = {
+        .matchers = &all, .matcher_count = 1, .min_ms = min_ms, .max_ms = max_ms
+    };
     struct scan_query scan = { .min_ms = min_ms, .max_ms = max_ms };
     struct series_set set = { 0 };
     struct series_source *source = metrics_source(t);

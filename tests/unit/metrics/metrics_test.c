@@ -348,7 +348,7 @@ static void read_one(struct fixture *f, unsigned i, struct kept *k)
     struct budget budget = { 0 };
     struct err e = { 0 };
     struct matcher m = { MATCH_EQ, STR("i"), arena_printf(&a, "%u", i), NULL };
-    struct select_query q = { &m, 1, 0, INT64_MAX, 0 };
+    struct select_query q = { .matchers = &m, .matcher_count = 1, .max_ms = INT64_MAX };
     struct scan_query scan = { .min_ms = 0, .max_ms = INT64_MAX, .need_start = true };
     struct series_set set;
     struct series_source *source = metrics_source(f->t);
@@ -470,7 +470,9 @@ static size_t strings(struct fixture *f, const char *name, int64_t min_ms, int64
     OWNED(series_view_put) struct series_view *v = NULL;
     struct budget budget = { 0 };
     struct err e = { 0 };
-    struct select_query q = { NULL, 0, min_ms, max_ms, limit, str_c(name) };
+    struct select_query q = {
+        .min_ms = min_ms, .max_ms = max_ms, .limit = limit, .label = str_c(name)
+    };
     struct series_source *source = metrics_source(f->t);
     size_t n;
 
@@ -521,7 +523,7 @@ TEST(exemplars_are_kept_by_series)
     struct label l = { STR("trace_id"), STR("abc") };
     struct exemplar x = { { &l, 1 }, 0.5, T0 };
     struct matcher m = { MATCH_EQ, STR("i"), STR("3"), NULL };
-    struct select_query q = { &m, 1, 0, INT64_MAX, 0 };
+    struct select_query q = { .matchers = &m, .matcher_count = 1, .max_ms = INT64_MAX };
     struct series_source *source = metrics_source(f->t);
     struct series_exemplars *got;
     struct budget budget = { 0 };
@@ -601,7 +603,9 @@ static size_t selected_between(struct fixture *f, int64_t min_ms, int64_t max_ms
     struct budget budget = { 0 };
     struct err e = { 0 };
     struct matcher all = { MATCH_NE, LABEL_NAME, STR(""), NULL };
-    struct select_query q = { &all, 1, min_ms, max_ms, 0 };
+    struct select_query q = {
+        .matchers = &all, .matcher_count = 1, .min_ms = min_ms, .max_ms = max_ms
+    };
     struct series_set set = { 0 };
     struct series_source *source = metrics_source(f->t);
 

@@ -80,7 +80,9 @@ static void look(struct shared *s)
     struct budget budget = { 0 };
     struct err e = { 0 };
     struct matcher all = { MATCH_NE, LABEL_NAME, STR(""), NULL };
-    struct select_query q = { &all, 1, T0, T0 + 2 * (int64_t)MS_DAY, 0 };
+    struct select_query q = {
+        .matchers = &all, .matcher_count = 1, .min_ms = T0, .max_ms = T0 + 2 * (int64_t)MS_DAY
+    };
     struct scan_query scan = { .min_ms = q.min_ms, .max_ms = q.max_ms };
     struct series_set set = { 0 };
     struct seen seen = { .set = &set };

@@ -224,7 +224,9 @@ static inline struct str fx_dump(struct fixture *f, bool report)
     struct budget budget = { 0 };
     struct err e = { 0 };
     struct matcher all = { MATCH_NE, LABEL_NAME, STR(""), NULL };
-    struct select_query q = { &all, 1, T0 - MS_DAY, T0 + MS_DAY, 0 };
+    struct select_query q = {
+        .matchers = &all, .matcher_count = 1, .min_ms = T0 - MS_DAY, .max_ms = T0 + MS_DAY
+    };
     struct scan_query scan = { .min_ms = T0 - MS_DAY, .max_ms = T0 + MS_DAY, .need_start = true };
     struct series_set set = { 0 };
     struct series_source *source = metrics_source(f->tenant);
