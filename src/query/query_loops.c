@@ -137,6 +137,43 @@ void loop_max(double *restrict v, const double *restrict x, size_t n)
         v[i] = (v[i] < x[i]) | (v[i] != v[i]) ? x[i] : v[i];
 }
 
+/*
+ * Four parts at once, each from its start: the first of equal values stays, as -0 and 0 are, when
+ * parts are compared in order.
+ */
+static inline __attribute__((always_inline)) double extreme(const double *v, size_t n, bool max)
+{
+    double none = max ? -INFINITY : INFINITY, m[4] = { none, none, none, none };
+    size_t part = n / 4;
+
+    for (size_t j = 0; j < part; j++)
+        for (size_t k = 0; k < 4; k++) {
+            double x = v[k * part + j];
+
+            m[k] = (max ? x > m[k] : x < m[k]) ? x : m[k];
+        }
+    for (size_t j = 4 * part; j < n; j++)
+        m[3] = (max ? v[j] > m[3] : v[j] < m[3]) ? v[j] : m[3];
+    for (size_t k = 1; k < 4; k++)
+        m[0] = (max ? m[k] > m[0] : m[k] < m[0]) ? m[k] : m[0];
+    for (size_t j = 0; m[0] == none && j < n; j++)
+        if (v[j] == none)
+            return none;
+    return m[0] == none ? NAN : m[0];
+}
+
+HOT_CLONES
+double loop_min_of(const double *v, size_t n)
+{
+    return extreme(v, n, false);
+}
+
+HOT_CLONES
+double loop_max_of(const double *v, size_t n)
+{
+    return extreme(v, n, true);
+}
+
 // Four lanes; GCC splits them where registers are shorter.
 typedef double lanes __attribute__((vector_size(32), aligned(8)));
 typedef int64_t lane_bits __attribute__((vector_size(32), aligned(8)));

@@ -50,5 +50,8 @@ void loop_window_sums(const double *v, const uint32_t *from, const uint32_t *to,
 // v[i] becomes the lesser or greater of both; anything replaces a NaN.
 void loop_min(double *v, const double *x, size_t n);
 void loop_max(double *v, const double *x, size_t n);
+// The least or greatest that is no NaN; NaN: none. The first of equal ones.
+double loop_min_of(const double *v, size_t n);
+double loop_max_of(const double *v, size_t n);
 // sum[i] += x[i], compensated.
 void loop_add(double *sum, double *comp, const double *x, size_t n);

@@ -238,6 +238,24 @@ static void sum_column(struct window *w, struct window_plan *p, struct column *c
     }
 }
 
+// Looking at every window whole is cheaper than a queue as long as few samples are in many windows.
+static bool extreme_column(const struct window *w, struct window_plan *p, struct column *c)
+{
+    struct column some = { .has = p->some, .n = c->n };
+    bool max = w->o->fn == FN_max_over_time;
+
+    if (p->tally.total / 8 > (int64_t)p->n)
+        return false;
+    FOR_STEPS(i, &some)
+    {
+        const double *v = w->x->fv + p->from[i];
+        size_t n = p->to[i] - p->from[i];
+
+        c->v[i] = max ? loop_max_of(v, n) : loop_min_of(v, n);
+    }
+    return true;
+}
+
 bool window_column(struct window *w, struct window_plan *p, window_fn step_fn, struct column *c)
 {
     struct column some = { .has = p->some, .n = c->n };
@@ -253,6 +271,9 @@ bool window_column(struct window *w, struct window_plan *p, window_fn step_fn, s
     } else if (fn == FN_count_over_time) {
         FOR_STEPS(i, &some)
         c->v[i] = (double)(p->to[i] - p->from[i]);
+    } else if (fn == FN_max_over_time || fn == FN_min_over_time) {
+        if (!extreme_column(w, p, c))
+            return false;
     } else if (fn == FN_last_over_time) {
         FOR_STEPS(i, &some)
         c->v[i] = v[p->to[i] - 1];

@@ -399,3 +399,27 @@ TEST(floats_next_to_histograms_stay_floats)
         CHECK_F(f.out.series[1].float_count == 6, "%s: %zu", texts[i], f.out.series[1].float_count);
     }
 }
+
+// A window alone is looked at whole, many windows share a queue: both see the same.
+TEST(extremes_of_one_window_and_of_many_agree)
+{
+    static const double v[] = {
+        NAN, NAN,  -0.0, 0,   NAN, -INFINITY, 3, 2, 3,  NAN, INFINITY, 1,
+        0,   -0.0, NAN,  NAN, NAN, NAN,       5, 4, -1, -1,  7,        NAN
+    };
+    for (int width = 1; width <= 20; width++)
+        for (int k = 0; k < 2; k++) {
+            OWNED(fixture_fini) struct fixture f = { 0 };
+            struct str text = k ? arena_printf(&f.arena, "min_over_time(a[%d0s])", width)
+                                : arena_printf(&f.arena, "max_over_time(a[%d0s])", width);
+
+            add(&f, "a", 10000, v, ARRAY_LEN(v));
+            CHECK(range(&f, text.p, 0, 230000, 1000));
+            const struct query_series many = f.out.series[0];
+            for (size_t i = 0; i < many.float_count; i++) {
+                CHECK(instant(&f, text.p, many.floats[i].t_ms) && f.out.series_count == 1);
+                double one = f.out.series[0].floats[0].value, other = many.floats[i].value;
+                CHECK(double_bits(one) == double_bits(other) || (isnan(one) && isnan(other)));
+            }
+        }
+}
