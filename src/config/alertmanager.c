@@ -547,9 +547,11 @@ static bool check_doc(struct am_config *c, struct err *e)
 {
     struct am_doc *d = &c->doc;
 
+    if (!am_inherit(c, e))
+        return false;
     if (!d->route)
-        return err_set(e, ERR_INVALID, "no route provided in config");
-    if (!am_inherit(c, e) || !check_root(d->route, e))
+        return err_set(e, ERR_INVALID, "no routes provided");
+    if (!check_root(d->route, e))
         return false;
     size_t n = count_routes(d->route);
     if (n > ROUTES_MAX)
@@ -624,6 +626,8 @@ bool am_config_parse(struct str text, const char *path, struct am_config **out, 
         ok = yaml_parse(&c->arena, STR("{}"), &none, e) &&
              conf_read(&r, &global_type, none, c->doc.global, e);
     }
+    if (ok && node->kind == YAML_NULL)
+        ok = err_set(e, ERR_INVALID, "no route provided in config");
     ok = ok && check_doc(c, e);
     resolve_templates(c);
     c->problems = r.problems.v;

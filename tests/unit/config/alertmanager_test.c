@@ -124,6 +124,7 @@ static const struct {
     const char *yaml, *error;
 } refused[] = {
     { "", "no route provided in config" },
+    { RECEIVERS, "no routes provided" },
     { RECEIVERS "route: {}\n", "root route must specify a default receiver" },
     { RECEIVERS "route: {receiver: x}\n", "undefined receiver \"x\" used in route" },
     { RECEIVERS "route: {receiver: r, matchers: [a=b]}\n",
