@@ -35,6 +35,8 @@ int check_exit_code(const struct check_options *o, struct check_result r);
 int check_config(const struct check_options *o, struct cli_list files);
 // Checks rule files; without one, standard input. Returns the exit code.
 int check_rules(const struct check_options *o, struct cli_list files);
+// Checks alertmanager.yml files and their templates. strict: warnings are failures, too.
+int check_alertmanager(struct cli_list files, bool strict);
 // Checks files of --web.config.file and the certificates they name. Returns the exit code.
 int check_web_config(const struct check_options *o, struct cli_list files);
 // Reads a text page from standard input. lint: promlint's rules; extended: counts of series.

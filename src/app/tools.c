@@ -25,6 +25,7 @@ static const char help_all[] =
     "Look before you start\n"
     "  vigie check config prometheus.yml      every mistake, with its place\n"
     "  vigie check rules rules/*.yml          the same for rule files\n"
+    "  vigie check alertmanager am.yml        routes, receivers, templates of Alertmanager\n"
     "  vigie check web-config web.yml         TLS and users of the server\n"
     "  curl -s host:9100/metrics | vigie check metrics\n"
     "\n"
@@ -56,6 +57,8 @@ static const char help_check[] =
     "secrets,\n"
     "                                   certificates, files of targets\n"
     "  vigie check rules [FILE...]      rule files; without one, standard input\n"
+    "  vigie check alertmanager FILE... alertmanager.yml and its templates; --strict: what\n"
+    "                                   Alertmanager would refuse is wrong, too\n"
     "  vigie check web-config FILE...   the file of --web.config.file\n"
     "  vigie check metrics              a page of metrics on standard input: names, units, help\n"
     "  vigie check healthy|ready        a running server (--server=URL)\n"
@@ -138,6 +141,9 @@ static const struct cli_option config_flags[] = {
     CLI_OPTION("query.lookback-delta", CLI_DURATION, "5m", "what scrape intervals must be below"),
 };
 static const struct cli_option rules_flags[] = { LINT };
+static const struct cli_option alertmanager_flags[] = {
+    CLI_OPTION("strict", CLI_BOOL, NULL, "refuse what Alertmanager would refuse"),
+};
 static const struct cli_option metrics_flags[] = {
     CLI_OPTION("extended", CLI_BOOL, NULL, "count the series of each metric"),
     CLI_OPTION("lint", CLI_TEXT, "all", "all or none"),
@@ -244,6 +250,11 @@ static int run_rules(const struct cli *c)
     return check_rules(&o, cli_all(c, "files"));
 }
 
+static int run_alertmanager(const struct cli *c)
+{
+    return check_alertmanager(cli_all(c, "files"), cli_bool(c, "strict"));
+}
+
 static int run_web(const struct cli *c)
 {
     return check_web_config(&(struct check_options){ 0 }, cli_all(c, "files"));
@@ -302,6 +313,7 @@ static const struct cli_command commands[] = {
     { "check", "", NONE, NONE, false, NULL },
     { "check config", "", ALL(config_flags), ALL(files_args), false, run_config },
     { "check rules", "", ALL(rules_flags), ALL(maybe_files_args), false, run_rules },
+    { "check alertmanager", "", ALL(alertmanager_flags), ALL(files_args), false, run_alertmanager },
     { "check web-config", "", NONE, ALL(files_args), false, run_web },
     { "check metrics", "", ALL(metrics_flags), NONE, false, run_metrics },
     { "check healthy", "", ALL(status_flags), NONE, false, run_healthy },
