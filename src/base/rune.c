@@ -171,3 +171,80 @@ void buf_quoted(struct buf *b, struct str s)
     }
     buf_char(b, '"');
 }
+
+/* ---- escapes ---- */
+
+static bool take_digits(struct str *s, unsigned n, unsigned base, uint32_t *out)
+{
+    uint32_t v = 0;
+
+    if (s->n < n)
+        return false;
+    for (unsigned i = 0; i < n; i++) {
+        unsigned char c = (unsigned char)s->p[i];
+        unsigned d = c <= '9' ? c - '0' : (c | 32) - 'a' + 10;
+        if (d >= base)
+            return false;
+        v = v * base + d;
+    }
+    *s = str_sub(*s, n, s->n);
+    *out = v;
+    return true;
+}
+
+bool rune_unescape(struct str *s, char quote, uint32_t *r, bool *byte)
+{
+    static const char names[] = "abfnrtv\\", values[] = "\a\b\f\n\r\t\v\\";
+    const char *at;
+
+    if (!s->n)
+        return false;
+    char c = s->p[0];
+    *byte = false;
+    if (c >= '0' && c <= '7') {
+        *byte = true;
+        return take_digits(s, 3, 8, r) && *r < 256;
+    }
+    *s = str_sub(*s, 1, s->n);
+    if (c && (at = strchr(names, c))) {
+        *r = (unsigned char)values[at - names];
+        return true;
+    }
+    if (c == quote) {
+        *r = (unsigned char)c;
+        return true;
+    }
+    if (c == 'x') {
+        *byte = true;
+        return take_digits(s, 2, 16, r);
+    }
+    if (c != 'u' && c != 'U')
+        return false;
+    return take_digits(s, c == 'u' ? 4 : 8, 16, r) && *r <= RUNE_MAX &&
+           !(*r >= 0xd800 && *r < 0xe000);
+}
+
+bool unquote(struct buf *b, struct str quoted)
+{
+    size_t before = b->n;
+    struct str s = quoted.n < 2 ? STR_NONE : str_sub(quoted, 1, quoted.n - 1);
+
+    if (quoted.n < 2 || quoted.p[0] != '"' || quoted.p[quoted.n - 1] != '"')
+        return false;
+    while (s.n) {
+        uint32_t r = (unsigned char)s.p[0];
+        bool byte = true, escaped = r == '\\';
+
+        s = str_sub(s, 1, s.n);
+        if ((!escaped && (r == '"' || r == '\n')) ||
+            (escaped && !rune_unescape(&s, '"', &r, &byte))) {
+            b->n = before;
+            return false;
+        }
+        if (byte)
+            buf_char(b, (char)r);
+        else
+            buf_rune(b, r);
+    }
+    return true;
+}

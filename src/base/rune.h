@@ -25,3 +25,10 @@ void buf_upper(struct buf *b, struct str s);
  * and bad bytes, \uNNNN and \UNNNNNNNN for what is not printable.
  */
 void buf_quoted(struct buf *b, struct str s);
+/*
+ * Reads what stands behind a backslash in Go's strings and moves *s behind it: \a…\v, \\, the quote,
+ * \NNN, \xNN, \uNNNN, \UNNNNNNNN. *byte: *r is a byte of the text and no code point. False: no escape.
+ */
+bool rune_unescape(struct str *s, char quote, uint32_t *r, bool *byte);
+// Appends what s in double quotes stands for (strconv.Unquote). False: not so quoted; nothing appended.
+bool unquote(struct buf *b, struct str quoted);

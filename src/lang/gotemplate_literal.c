@@ -10,57 +10,6 @@
 
 /* ---- strings ---- */
 
-static bool take_digits(struct str *s, unsigned n, unsigned base, uint32_t *out)
-{
-    uint32_t v = 0;
-
-    if (s->n < n)
-        return false;
-    for (unsigned i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)s->p[i];
-        unsigned d = c <= '9' ? c - '0' : (c | 32) - 'a' + 10;
-        if (d >= base)
-            return false;
-        v = v * base + d;
-    }
-    *s = str_sub(*s, n, s->n);
-    *out = v;
-    return true;
-}
-
-// What stands behind a backslash. *byte: it is a byte of the text and not a code point.
-static bool take_escape(struct str *s, char quote, uint32_t *r, bool *byte)
-{
-    static const char names[] = "abfnrtv\\", values[] = "\a\b\f\n\r\t\v\\";
-    const char *at;
-
-    if (!s->n)
-        return false;
-    char c = s->p[0];
-    *byte = false;
-    if (c >= '0' && c <= '7') {
-        *byte = true;
-        return take_digits(s, 3, 8, r) && *r < 256;
-    }
-    *s = str_sub(*s, 1, s->n);
-    if (c && (at = strchr(names, c))) {
-        *r = (unsigned char)values[at - names];
-        return true;
-    }
-    if (c == quote) {
-        *r = (unsigned char)c;
-        return true;
-    }
-    if (c == 'x') {
-        *byte = true;
-        return take_digits(s, 2, 16, r);
-    }
-    if (c != 'u' && c != 'U')
-        return false;
-    return take_digits(s, c == 'u' ? 4 : 8, 16, r) && *r <= RUNE_MAX &&
-           !(*r >= 0xd800 && *r < 0xe000);
-}
-
 static struct str without_returns(struct arena *a, struct str s)
 {
     OWNED(buf_fini) struct buf b = { 0 };
@@ -88,7 +37,7 @@ bool gotemplate_unquote(struct arena *a, struct str quoted, struct str *out)
         uint32_t r = (unsigned char)s.p[0];
         bool byte = true, escaped = r == '\\';
         s = str_sub(s, 1, s.n);
-        if (escaped && !take_escape(&s, '"', &r, &byte))
+        if (escaped && !rune_unescape(&s, '"', &r, &byte))
             return false;
         if (byte)
             buf_char(&b, (char)r);
@@ -111,7 +60,7 @@ static bool read_rune(struct arena *a, struct str text, struct gotemplate_number
         return false;
     if (s.p[0] == '\\') {
         s = str_sub(s, 1, s.n);
-        if (!take_escape(&s, '\'', &r, &byte))
+        if (!rune_unescape(&s, '\'', &r, &byte))
             return false;
     } else {
         s = str_sub(s, rune_decode(s, &r), s.n);
