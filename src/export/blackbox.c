@@ -28,6 +28,7 @@ struct blackbox {
     struct export_blackbox_options o;
     char *path; // NULL: built in
     struct dialer *dialer;
+    struct http_tls *usual_tls;
     struct mutex mu;
     struct blackbox_config *config; // under mu
     struct results last, failed;    // under mu; oldest first; failed: fell out of last
@@ -182,7 +183,9 @@ static bool answer_probe(struct exporter *x, const struct export_request *q, str
     struct blackbox *b = (struct blackbox *)x;
     OWNED(arena_fini) struct arena a = { 0 };
     OWNED(buf_fini) struct buf page = { 0 }, debug = { 0 };
-    struct probe p = { .dialer = b->dialer, .a = &a, .set = { .a = &a } };
+    struct probe p = {
+        .dialer = b->dialer, .usual_tls = b->usual_tls, .a = &a, .set = { .a = &a }
+    };
 
     mutex_lock(&b->mu);
     OWNED(blackbox_config_put) struct blackbox_config *c = blackbox_config_get(b->config);
@@ -323,6 +326,7 @@ static void close_blackbox(struct exporter *x)
         xfree(all[k]->v);
     }
     dialer_close(b->dialer);
+    http_tls_free(b->usual_tls);
     blackbox_config_put(b->config);
     mutex_fini(&b->mu);
     xfree(b->path);
@@ -361,7 +365,8 @@ bool export_blackbox_open(struct exporter **out, const struct export_blackbox_op
     b->unknown_module = metric_plain("blackbox_module_unknown_total",
                                      "Count of unknown modules requested by probes",
                                      METRIC_COUNTER);
-    if (!dialer_open(&b->dialer,
+    if (!http_tls_new(&b->usual_tls, &(struct tls_client_options){ 0 }, e) ||
+        !dialer_open(&b->dialer,
                      &(struct dialer_options){
                          .allow = o->allow, .allow_count = o->allow_count, .threads = 16 },
                      e) ||

@@ -15,6 +15,7 @@ struct probe {
     const struct blackbox_module *module;
     struct str target, hostname;
     struct dialer *dialer;
+    struct http_tls *usual_tls; // of modules without tls_config: the system's certificates
     struct arena *a;
     struct export_set set;
     struct buf log;

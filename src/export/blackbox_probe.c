@@ -5,6 +5,7 @@
 #include "base/hash.h"
 #include "export/blackbox_priv.h"
 #include "net/http_client.h"
+#include "net/tls.h"
 
 /* ---- metrics ---- */
 
@@ -232,6 +233,12 @@ bool probe_tls_new(struct probe *p, const struct conf_tls *t, struct http_tls **
         .max_version = version_of(t->max_version),
     };
 
+    bool usual = !o.ca_file && !o.cert_file && !o.key_file && !o.server_name && !o.ca.n &&
+                 !o.cert.n && !o.insecure_skip_verify && !o.min_version && !o.max_version;
+    if (usual) { // reading all of the system's certificates costs more than the probe
+        *out = tls_get(p->usual_tls);
+        return true;
+    }
     if (http_tls_new(out, &o, &e))
         return true;
     probe_error(p, "Error creating TLS configuration", KV_ERR(&e));

@@ -315,7 +315,8 @@ void nginx_log_add(const struct nginx_log *l, struct export_set *set,
                                             EXPO_COUNTER };
     struct expo_label *own = arena_array(set->a, n + 2, struct expo_label);
 
-    memcpy(own, labels, n * sizeof *labels);
+    if (n)
+        memcpy(own, labels, n * sizeof *labels);
     for (size_t i = 0; i < l->series.n; i++) {
         const struct series *s = &l->series.v[i];
         own[n] = (struct expo_label){ STR("method"), arena_str(set->a, s->method) };
