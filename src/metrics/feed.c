@@ -262,12 +262,14 @@ static bool save_rest(struct feed *f, struct feed_span *fs, unsigned k, struct e
     struct feed_shard *sh = &fs->shard[k];
     struct tail *t = tail_of_place(f, fs, k);
     struct feed_rest *r = NULL;
-    bool ok;
+    bool ok, written;
 
+    mutex_lock(&f->t->feeds.mu); // a flush may write the table, too
+    written = sh->rest_seq == sh->acked.seq && sh->rest_row == sh->acked.row;
+    mutex_unlock(&f->t->feeds.mu);
     if (sh->acked.at == FEED_REST && !pos_equal(&sh->acked, &sh->saved))
         r = feed_rest_of_reader(f, fs, k);
-    else if (t && (sh->rest_seq != sh->acked.seq || sh->rest_row != sh->acked.row) &&
-             atomic_load_explicit(&t->is_leaving, memory_order_acquire))
+    else if (t && !written && atomic_load_explicit(&t->is_leaving, memory_order_acquire))
         r = feed_rest_of_tail(t, sh->acked.row);
     if (!r)
         return true;
