@@ -6,7 +6,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n)
 {
-    static const int64_t times[] = { INT64_C(-1) << 40, -1, 0, 1795219200, INT64_C(1) << 40 };
+    static const int64_t times[] = { -(INT64_C(1) << 40), -1, 0, 1795219200, INT64_C(1) << 40 };
     OWNED(arena_fini) struct arena a = { 0 };
     const struct zone *z;
     struct str abbreviation;
