@@ -5,6 +5,7 @@ readiness is polled, never slept for. Suite counts checks and prints the last li
 """
 # SPDX-License-Identifier: Apache-2.0
 import argparse
+import atexit
 import gzip
 import http.client
 import http.server
@@ -37,6 +38,11 @@ class Suite:
         self.dir = tempfile.mkdtemp(prefix="vigie-%s-" % name)
         self.procs = []
         self.began = time.monotonic()
+        atexit.register(self.reap)  # also when the script dies of an exception
+
+    def reap(self):
+        for p in self.procs:
+            p.kill()
 
     def check(self, what, ok, detail=""):
         if ok:
@@ -95,8 +101,7 @@ class Suite:
         return self.check("%s: %s" % (proc.name, what), proc.is_running(), proc.tail)
 
     def finish(self):
-        for p in self.procs:
-            p.kill()
+        self.reap()
         keep = os.environ.get("VIGIE_E2E_KEEP")
         if keep or self.failed:
             print("files are kept in %s" % self.dir)
