@@ -90,7 +90,9 @@ struct bytes {
 
 static inline struct bytes bytes_of(struct str s)
 {
-    return (struct bytes){ (const uint8_t *)s.p, (const uint8_t *)s.p + s.n, false };
+    const uint8_t *p = (const uint8_t *)(s.p ? s.p : ""); // NULL + 0 is undefined
+
+    return (struct bytes){ p, p + s.n, false };
 }
 
 static inline size_t bytes_left(const struct bytes *b)

@@ -202,9 +202,10 @@ static void set_pointers(const struct prompb_write *w, struct prompb_series *s, 
         s[i].sample = sample;
         s[i].histogram = histogram;
         s[i].exemplar = exemplar;
-        sample += s[i].samples;
-        histogram += s[i].histograms;
-        exemplar += s[i].exemplars;
+        // NULL + 0 is undefined: arrays of nothing are left alone.
+        sample = s[i].samples ? sample + s[i].samples : sample;
+        histogram = s[i].histograms ? histogram + s[i].histograms : histogram;
+        exemplar = s[i].exemplars ? exemplar + s[i].exemplars : exemplar;
     }
 }
 
