@@ -455,13 +455,17 @@ static void append(struct arena *a, struct matcher_list *out, struct matcher_lis
     from->n = 0; // the expressions are out's now
 }
 
-static bool parse_both(struct arena *a, struct str text, grammar_fn classic,
+struct grammars { // of one matcher, or of many
+    grammar_fn newer, classic;
+};
+
+static bool parse_both(struct arena *a, struct str text, const struct grammars *g,
                        struct matcher_list *out, bool *doubt, struct err *e)
 {
     OWNED(matcher_list_fini) struct matcher_list newer = { 0 };
     OWNED(matcher_list_fini) struct matcher_list old = { 0 };
     struct err why;
-    bool as_new = parse_utf8(a, text, &newer, &why), as_old = classic(a, text, &old, e);
+    bool as_new = g->newer(a, text, &newer, &why), as_old = g->classic(a, text, &old, e);
 
     if (!as_new && !as_old)
         return false;
@@ -473,19 +477,6 @@ static bool parse_both(struct arena *a, struct str text, grammar_fn classic,
         append(a, out, &newer);
     }
     return true;
-}
-
-bool matchers_parse(struct arena *a, struct str text, enum matcher_grammar grammar,
-                    struct matcher_list *out, bool *doubt, struct err *e)
-{
-    size_t before = out->n;
-    bool ok = grammar == MATCHER_BOTH   ? parse_both(a, text, parse_classic, out, doubt, e)
-              : grammar == MATCHER_UTF8 ? parse_utf8(a, text, out, e)
-                                        : parse_classic(a, text, out, e);
-
-    if (!ok)
-        cut_back(out, before);
-    return ok;
 }
 
 static bool one_utf8(struct arena *a, struct str text, struct matcher_list *out, struct err *e)
@@ -501,24 +492,20 @@ static bool one_utf8(struct arena *a, struct str text, struct matcher_list *out,
     return true;
 }
 
-static bool one_of_both(struct arena *a, struct str text, struct matcher_list *out, bool *doubt,
-                        struct err *e)
-{
-    OWNED(matcher_list_fini) struct matcher_list newer = { 0 };
-    OWNED(matcher_list_fini) struct matcher_list old = { 0 };
-    struct err why;
-    bool as_new = one_utf8(a, text, &newer, &why), as_old = classic_one(a, text, &old, e);
+static const struct grammars many_of = { parse_utf8, parse_classic },
+                             one_of = { one_utf8, classic_one };
 
-    if (!as_new && !as_old)
-        return false;
-    if (as_old && (!as_new || !is_same(&newer, &old))) {
-        if (doubt)
-            *doubt = true;
-        append(a, out, &old);
-    } else {
-        append(a, out, &newer);
-    }
-    return true;
+bool matchers_parse(struct arena *a, struct str text, enum matcher_grammar grammar,
+                    struct matcher_list *out, bool *doubt, struct err *e)
+{
+    size_t before = out->n;
+    bool ok = grammar == MATCHER_BOTH   ? parse_both(a, text, &many_of, out, doubt, e)
+              : grammar == MATCHER_UTF8 ? many_of.newer(a, text, out, e)
+                                        : many_of.classic(a, text, out, e);
+
+    if (!ok)
+        cut_back(out, before);
+    return ok;
 }
 
 bool matcher_parse(struct arena *a, struct str text, enum matcher_grammar grammar,
@@ -529,9 +516,9 @@ bool matcher_parse(struct arena *a, struct str text, enum matcher_grammar gramma
 
     if (grammar != MATCHER_CLASSIC && (str_starts(text, STR("{")) || str_ends(text, STR("}"))))
         return err_set(e, ERR_INVALID, "unexpected open or close brace: %.*s", STRF(text));
-    ok = grammar == MATCHER_BOTH   ? one_of_both(a, text, out, doubt, e)
-         : grammar == MATCHER_UTF8 ? one_utf8(a, text, out, e)
-                                   : classic_one(a, text, out, e);
+    ok = grammar == MATCHER_BOTH   ? parse_both(a, text, &one_of, out, doubt, e)
+         : grammar == MATCHER_UTF8 ? one_of.newer(a, text, out, e)
+                                   : one_of.classic(a, text, out, e);
     if (!ok)
         cut_back(out, before);
     return ok;
