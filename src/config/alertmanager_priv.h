@@ -5,9 +5,6 @@
 #pragma once
 #include "config/alertmanager.h"
 
-typedef bool conf_check_fn(struct conf_reader *r, const struct yaml_node *node, void *obj,
-                           struct err *e);
-
 conf_check_fn am_check_discord, am_check_email, am_check_incidentio, am_check_jira,
     am_check_mattermost, am_check_mattermost_field, am_check_msteams, am_check_opsgenie,
     am_check_pagerduty, am_check_pushover, am_check_receiver, am_check_rocketchat, am_check_sigv4,

@@ -40,8 +40,6 @@ struct conf_list_only {
 extern const struct conf_type conf_prometheus_type, conf_scrape_type, conf_scrape_file_type,
     conf_relabel_type, conf_target_group_type, conf_tsdb_type;
 
-typedef bool conf_check_fn(struct conf_reader *r, const struct yaml_node *node, void *obj,
-                           struct err *e);
 conf_check_fn conf_relabel_check, conf_file_sd_check, conf_http_sd_check, conf_dns_sd_check,
     conf_sd_check, conf_scrape_check, conf_global_check, conf_alertmanager_check,
     conf_alerting_check, conf_queue_check, conf_remote_write_check, conf_remote_read_check,

@@ -78,14 +78,16 @@ struct conf_field {
 };
 
 struct conf_reader;
+// Called after the fields of obj were read. node: the mapping (or null).
+typedef bool conf_check_fn(struct conf_reader *r, const struct yaml_node *node, void *obj,
+                           struct err *e);
 struct conf_type {
     const char *name; // as Go's messages name it: "config.plain"
     size_t size;      // bytes of the struct
     const struct conf_field *fields;
     size_t field_count;
     const void *defaults; // a struct to start from; NULL: zeros
-    // Called after the fields were read. node: the mapping (or null).
-    bool (*check)(struct conf_reader *r, const struct yaml_node *node, void *obj, struct err *e);
+    conf_check_fn *check; // NULL: none
 };
 
 // Rows of the tables.
